@@ -1,0 +1,83 @@
+"""The errors of the application layer; each message says what, where, why and what to do. Nothing here prints."""
+
+
+class OrderlyError(Exception):
+    """Anything a user or operator can do something about."""
+
+
+class SettingsError(OrderlyError):
+    """The settings cannot be used; nothing was started."""
+
+
+class RequestRefused(OrderlyError):
+    """An order that is not accepted: nothing of it was recorded."""
+
+
+class UnknownModel(RequestRefused):
+    """The catalogue has no such model."""
+
+    def __init__(self, model: str, suggestions: tuple[str, ...] = ()) -> None:
+        hint = f" Did you mean {' or '.join(suggestions)}?" if suggestions else ""
+        super().__init__(f"There is no request model {model!r} in the catalogue.{hint}")
+        self.model = model
+        self.suggestions = suggestions
+
+
+class InvalidInputs(RequestRefused):
+    """Inputs that the model's schema does not allow; `problems` has one entry for each, with its JSON pointer."""
+
+    def __init__(self, model: str, problems: "tuple[InputFault, ...]") -> None:
+        count = f"{len(problems)} inputs are" if len(problems) > 1 else "One input is"
+        super().__init__(f"{count} not as the model {model!r} asks.")
+        self.model = model
+        self.problems = problems
+
+
+class InputFault:
+    """One thing wrong with the inputs: where (JSON pointer below the inputs), a stable code, and a message."""
+
+    __slots__ = ("code", "message", "pointer")
+
+    def __init__(self, pointer: str, code: str, message: str) -> None:
+        self.pointer = pointer
+        self.code = code
+        self.message = message
+
+
+class IdempotencyMismatch(RequestRefused):
+    """An Idempotency-Key that came before with another body."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"The Idempotency-Key {key!r} was used before with another body. Send the first body again to get its "
+            "answer, or use a new key for a new request."
+        )
+        self.key = key
+
+
+class RequestNotFound(OrderlyError):
+    """No such request, or it is not the caller's to see; the two look the same on purpose."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"There is no request {request_id!r} that you may see.")
+        self.request_id = request_id
+
+
+class NotAllowed(OrderlyError):
+    """The caller lacks a scope."""
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(f"This needs the scope {scope!r}, which your key does not have.")
+        self.scope = scope
+
+
+class WrongState(OrderlyError):
+    """The request is in a state in which this cannot be done."""
+
+    def __init__(self, request_id: str, state: str, what: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Request {request_id} is {state}; {what} is possible only when it is {' or '.join(allowed)}."
+        )
+        self.request_id = request_id
+        self.state = state
+        self.allowed = allowed

@@ -1,0 +1,174 @@
+"""Settings in layers: defaults, then the files named by ORDERLY_SETTINGS, then ORDERLY_* variables (design section 7).
+
+ORDERLY_SETTINGS is a list of YAML files, separated as in PATH; a later file wins, key by key. A variable names a nested
+setting with two underscores: ORDERLY_API__PORT=8300.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from flows.errors import SettingsError
+
+SETTINGS_FILES = "ORDERLY_SETTINGS"
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ApiSettings(_Part):
+    """Where our API listens, and how the outside names it."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8220, ge=1, le=65535)
+    public_url: str | None = None
+    """What links in answers and in Prefect start with; by default the address it listens on."""
+
+    @property
+    def url(self) -> str:
+        """The base URL for links, without a slash at the end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class PrefectSettings(_Part):
+    """The Prefect server that runs the flows."""
+
+    api_url: str = "http://127.0.0.1:4200/api"
+    ui_url: str | None = None
+    work_pool: str = "orderly"
+    auth_string: SecretStr | None = None
+
+    @property
+    def ui(self) -> str:
+        """The base URL of Prefect's UI, without a slash at the end."""
+        return (self.ui_url or self.api_url.removesuffix("/api")).rstrip("/")
+
+
+class KeeperSettings(_Part):
+    """How often the keeper looks, in seconds, and when it gives a run up."""
+
+    dispatch_every: float = Field(default=0.5, gt=0)
+    reconcile_every: float = Field(default=5.0, gt=0)
+    crashes_before_hold: int = Field(default=5, ge=1)
+
+
+class ClaimSettings(_Part):
+    """How long a claim lives without being renewed, in seconds (invariant 2)."""
+
+    ttl_seconds: float = Field(default=30.0, ge=1)
+
+
+class WorkerSettings(_Part):
+    """The worker of this machine."""
+
+    limit: int = Field(default=8, ge=1)
+    poll_seconds: float = Field(default=1.0, gt=0)
+
+
+class Settings(BaseSettings):
+    """All settings. Unknown keys are refused, so that a misspelt one is never silently ignored."""
+
+    model_config = SettingsConfigDict(env_prefix="ORDERLY_", env_nested_delimiter="__", frozen=True, extra="forbid")
+
+    environment: Literal["dev", "prod"] = "dev"
+    state: Path = Field(default_factory=lambda: _default_state())
+    content: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders with a team's own `models/`, `runbooks/`, `extensions/`, `tests/`; searched before the shipped content."""
+    database_url: str | None = None
+    """SQLAlchemy URL; by default SQLite in the state folder."""
+    keyring: Path | None = None
+    """Encryption keys; in production a file outside the state folder (invariant 9)."""
+    api: ApiSettings = ApiSettings()
+    prefect: PrefectSettings = PrefectSettings()
+    keeper: KeeperSettings = KeeperSettings()
+    claim: ClaimSettings = ClaimSettings()
+    worker: WorkerSettings = WorkerSettings()
+    step_timeout_seconds: float = Field(default=600.0, gt=0)
+    """For steps that say no timeout."""
+    connectors: dict[str, dict[str, JsonValue]] = {}
+    """Each connector's own part, checked by the connector."""
+    public: dict[str, JsonValue] = {}
+    """What models may read, as `settings.NAME`; never put a secret here."""
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def _split_path_list(cls, value: object) -> object:
+        return [name for name in value.split(os.pathsep) if name] if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        files = YamlConfigSettingsSource(settings_cls, yaml_file=list(settings_files()), deep_merge=True)
+        return init_settings, env_settings, files
+
+    def model_post_init(self, context: object, /) -> None:
+        if self.environment == "prod" and self.keyring is None:
+            raise ValueError("in production `keyring` must name a file outside the state folder (invariant 9)")
+
+    @property
+    def records_url(self) -> str:
+        """The SQLAlchemy URL of the records."""
+        return self.database_url or f"sqlite:///{self.state / 'records.db'}"
+
+    @property
+    def keyring_file(self) -> Path:
+        """Where the encryption keys are."""
+        return self.keyring or self.state / "keys" / "keyring.json"
+
+    @property
+    def local_api_key_file(self) -> Path:
+        """The key that the command line uses on this machine."""
+        return self.state / "keys" / "local-api-key"
+
+
+def settings_files() -> tuple[Path, ...]:
+    """The files of ORDERLY_SETTINGS, in order. Raises SettingsError when one is not there."""
+    names = [name for name in os.environ.get(SETTINGS_FILES, "").split(os.pathsep) if name]
+    paths = tuple(Path(name).expanduser() for name in names)
+    for path in paths:
+        if not path.is_file():
+            raise SettingsError(f"{SETTINGS_FILES} names {path}, which is no file. Correct the variable or make the file.")
+    return paths
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read all layers; `given` wins over every layer. Raises SettingsError with each thing that is wrong."""
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+    except ValueError as error:
+        raise SettingsError(f"The settings cannot be read: {error}") from None
+    return settings.model_copy(
+        update={
+            "state": settings.state.expanduser().absolute(),
+            "content": tuple(folder.expanduser().absolute() for folder in settings.content),
+        }
+    )
+
+
+def _explain(error: ValidationError) -> str:
+    faults = [f"  {'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}" for fault in error.errors()]
+    where = ", ".join(str(path) for path in settings_files()) or "no file"
+    return "\n".join([f"The settings are wrong (read from {where} and ORDERLY_* variables):", *faults])
+
+
+def _default_state() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "orderly"
