@@ -1,0 +1,301 @@
+"""The rows of the records as frozen dataclasses; times are aware UTC datetimes, spans are seconds."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from flows.records.states import AttemptOutcome, EffectState, RequestState, StepState
+from request_models.actions import ErrorClass, Outcome
+from request_models.json_values import JsonValue
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Sealed:
+    """A JSON value whose secret parts are kept apart, encrypted.
+
+    `public` holds null at each of `secret_pointers` (JSON pointers, no wildcards). Secrets never stand inside the JSON
+    as markers, which a user could forge; they are rows of their own, bound to the request, `owner` and pointer. Owners:
+    `inputs`, `values`, `steps/PATH/arguments`, `steps/PATH/result`, `outputs`.
+    """
+
+    owner: str
+    public: JsonValue
+    secret_pointers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who somebody is, as known when the request was accepted. `manager` is the id of another person."""
+
+    id: str
+    name: str = ""
+    email: str = ""
+    groups: tuple[str, ...] = ()
+    manager: str | None = None
+    active: bool = True
+    attributes: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRequest:
+    """A request to be recorded; it starts as `validating`. `caller` (an identity's id) is the actor of its first event.
+
+    `clock_stops_in` are the states in which its clock stops (`due.stops_in` of the plan).
+    """
+
+    id: str
+    model: str
+    model_version: int
+    plan_digest: str
+    requester: Person
+    requested_for: Person
+    caller: str
+    channel: str
+    inputs: Sealed
+    submitted: datetime
+    due_at: datetime | None = None
+    due_seconds: float | None = None
+    clock_stops_in: tuple[str, ...] = ()
+    arm: str | None = None
+    source_system: str | None = None
+    source_id: str | None = None
+    source_url: str | None = None
+    parent: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestRow:
+    """A request as it stands.
+
+    `started` is the first entry into `in_progress`; `ended` is set in states that end a request. `due_at` moves with
+    `clock_stopped_seconds`. `flow_run_id` and `dispatch_key` name the Prefect flow run that may run it, `dispatches`
+    counts the keys given. `version` rises with every change of the row. `audit_count` and `audit_head` close the
+    audit chain.
+    """
+
+    id: str
+    model: str
+    model_version: int
+    plan_digest: str
+    arm: str | None
+    requester: Person
+    requested_for: Person
+    caller: str
+    channel: str
+    source_system: str | None
+    source_id: str | None
+    source_url: str | None
+    inputs: Sealed
+    values: Sealed | None
+    outputs: Sealed | None
+    submitted: datetime
+    started: datetime | None
+    ended: datetime | None
+    closed_at: datetime | None
+    state: RequestState
+    state_reason: str
+    state_since: datetime
+    due_at: datetime | None
+    due_seconds: float | None
+    clock_stops_in: tuple[str, ...]
+    clock_stopped_seconds: float
+    parent: str | None
+    cancelled_by: str | None
+    flow_run_id: str | None
+    dispatch_key: str | None
+    dispatches: int
+    version: int
+    audit_count: int
+    audit_head: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestFilter:
+    """Which requests to list, newest first; what is None does not restrict.
+
+    `requester` is the id of who ordered, `involving` of who ordered or benefits. `text` is searched, whatever its case,
+    in the request's id, model, source id and its people's ids, names and addresses. `after_cursor` comes from `Page`.
+    """
+
+    state: RequestState | None = None
+    model: str | None = None
+    requester: str | None = None
+    involving: str | None = None
+    text: str | None = None
+    after_cursor: str | None = None
+    limit: int = 50
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some rows, and where the next page starts (None: there is none)."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version of a model, open to orders until `retired`; versions count up from 1 in each model."""
+
+    model: str
+    version: int
+    digest: str
+    published: datetime
+    retired: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a claim, told apart from a later one with the same pid by its start.
+
+    `boot_id` is the kernel's; `pid_started` is the process's start in clock ticks since boot (proc_pid_stat(5)).
+    """
+
+    host: str
+    boot_id: str
+    pid: int
+    pid_started: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to run a request; `epoch` rises by one with each take and fences every write (invariant 2)."""
+
+    request_id: str
+    epoch: int
+    flow_run_id: str
+    holder: Holder
+    taken: datetime
+    expires: datetime
+    released: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRow:
+    """A step of a request. `when_value` is what its condition gave (None: it has none). All of it is recorded once."""
+
+    request_id: str
+    path: str
+    item_key: str
+    state: StepState
+    arguments: Sealed
+    hosts: tuple[str, ...]
+    target: Mapping[str, JsonValue]
+    when_value: bool | None
+    result: Sealed | None
+    message: str
+    epoch: int
+    started: datetime
+    ended: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttemptRow:
+    """One attempt of a step: every column of `steps` in design section 9, and what the next attempt needs.
+
+    `ended` and `outcome` are None while it is under way. `touched` says that a person had a hand in it.
+    """
+
+    request_id: str
+    path: str
+    item_key: str
+    attempt: int
+    action: str
+    queued: datetime
+    started: datetime
+    ended: datetime | None
+    outcome: AttemptOutcome | None
+    error_class: ErrorClass | None
+    error_code: str | None
+    message: str
+    supplier: str | None
+    touched: bool
+    progress: JsonValue
+    epoch: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class EffectRow:
+    """An effect, from its intent on (invariant 3). `before` is the previous value of what was changed.
+
+    Each resend of a generation bears the same `token`; `token_expires` is when the system forgets it.
+    """
+
+    id: int
+    request_id: str
+    path: str
+    item_key: str
+    generation: int
+    epoch: int
+    token: UUID
+    action: str
+    state: EffectState
+    outcome: Outcome | None
+    before: Sealed | None
+    opened: datetime
+    closed: datetime | None
+    token_expires: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutboxRow:
+    """Something to be told to another system, at least once. `attempts` counts the deferrals."""
+
+    id: int
+    kind: str
+    request_id: str | None
+    payload: JsonValue
+    created: datetime
+    available_at: datetime
+    attempts: int
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditEvent:
+    """Who did what to a request, when, from which state to which, and why (None: the reason was erased).
+
+    `actor` is an id, never a name. `hash` covers everything here and the event before; of `why` it covers a salted
+    digest, so that a reason, which may hold personal data, can be erased and the chain still holds (invariant 10).
+    """
+
+    request_id: str
+    sequence: int
+    at: datetime
+    actor: str
+    event: str
+    from_state: RequestState | None
+    to_state: RequestState | None
+    why: str | None
+    why_digest: str
+    hash: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """An API key without its secret. `subject` is the id of the person or system that uses it."""
+
+    id: str
+    name: str
+    subject: str
+    scopes: tuple[str, ...]
+    groups: tuple[str, ...]
+    display_name: str
+    email: str
+    manager: str | None
+    created: datetime
+    expires: datetime | None
+    revoked: datetime | None
+
+
+@dataclass(frozen=True)
+class IdempotentAnswer:
+    """What an Idempotency-Key was first used for. `body_digest` is the SHA-256 (hex) of the body it came with."""
+
+    body_digest: str
+    request_id: str
