@@ -100,7 +100,7 @@ class ActionCall:
 
 @dataclass(frozen=True)
 class ActionResult:
-    """The answer of a successful call: JSON, typed by the spec's `result`; `before` is the previous value of a change."""
+    """The answer of a successful call: JSON, typed by the spec's `result`; `before` is what a change replaced."""
 
     outcome: Outcome
     result: JsonValue = None

@@ -1,4 +1,4 @@
-"""The compiled Plan: frozen, with a JSON round trip and a content digest; each request pins the one it was accepted with.
+"""The compiled Plan: frozen, with a JSON round trip and a content digest; a request pins the one it was accepted with.
 
 Values that are rendered at run time are trees of nodes (`Literal`, `Expression`, `Text`, `ListOf`, `MapOf`), so that
 nothing is ever parsed for templates twice: a literal stays a literal whatever braces it holds.
