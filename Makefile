@@ -15,6 +15,9 @@ ARTIFACTS := test-artifacts
 # sandbox's hosts, acl for Ansible's become, procps and iproute2 for its facts.
 APT := acl ca-certificates chromium git iproute2 make openssh-client openssh-server procps python3-venv sudo uidmap util-linux
 
+COMPILE := uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
+  --no-emit-index-url --no-emit-find-links --no-header --quiet
+
 # `make demo ONCE=1` ends by itself; otherwise the demo stays up until Ctrl-C.
 ONCE ?=
 
@@ -69,9 +72,10 @@ contracts: $(STAMP) ## the dependency law
 	$(BIN)/lint-imports
 
 .PHONY: lock
-lock: ## write requirements.lock anew (needs uv); no index address stands in it
-	uv pip compile pyproject.toml --extra sandbox --group dev --generate-hashes --universal --python-version 3.11 \
-	  --no-emit-index-url --no-emit-find-links --no-header --quiet --output-file requirements.lock
+lock: ## write the locks anew (needs uv); no index address stands in them
+	$(COMPILE) --extra sandbox --group dev --output-file requirements.lock
+	cp requirements.lock deploy/requirements.lock   # uv keeps to the versions that it finds in the file it writes
+	$(COMPILE) --no-annotate --output-file deploy/requirements.lock
 
 .PHONY: wheel
 wheel: $(STAMP) ## build the wheel into dist/
