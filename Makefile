@@ -73,9 +73,9 @@ contracts: $(STAMP) ## the dependency law
 
 .PHONY: lock
 lock: ## write the locks anew (needs uv); no index address stands in them
-	$(COMPILE) --extra sandbox --group dev --output-file requirements.lock
+	$(COMPILE) --extra sandbox --extra cluster --group dev --output-file requirements.lock
 	cp requirements.lock deploy/requirements.lock   # uv keeps to the versions that it finds in the file it writes
-	$(COMPILE) --no-annotate --output-file deploy/requirements.lock
+	$(COMPILE) --extra cluster --no-annotate --output-file deploy/requirements.lock
 
 .PHONY: wheel
 wheel: $(STAMP) ## build the wheel into dist/
