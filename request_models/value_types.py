@@ -65,6 +65,21 @@ class StringType(ValueType):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DateType(ValueType):
+    """A real date in an expression (an input of format `date`); JSON text everywhere else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DateTimeType(ValueType):
+    """A real moment in an expression (an input of format `date-time`); JSON text everywhere else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DurationType(ValueType):
+    """A length of time in an expression; ISO 8601 text everywhere else."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArrayType(ValueType):
     """A list of items of one type."""
 

@@ -1,0 +1,62 @@
+"""The tests of the expression language: `value is TEST`."""
+
+from collections.abc import Callable, Mapping
+
+from request_models.errors import TypeRuleError
+from request_models.expression_functions import Function, Work, equal_values, say_kind
+from request_models.scope_values import Undefined
+from request_models.value_types import BooleanType, ValueType
+
+
+def _always_boolean(value: ValueType, *arguments: ValueType | None) -> ValueType:
+    return BooleanType()
+
+
+def _test(
+    name: str,
+    apply: Callable[..., bool],
+    documentation: str,
+    parameters: tuple[str, ...] = (),
+    takes_absent: bool = False,
+) -> Function:
+    return Function(name, parameters, len(parameters), apply, _always_boolean, documentation, takes_absent)
+
+
+def _whole(value: object, test: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeRuleError(f"`is {test}` asks about whole numbers, not {say_kind(value)}")
+    return value
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _within(work: Work, value: object, container: object) -> bool:
+    if not isinstance(container, list | tuple):
+        raise TypeRuleError(f"`is in` looks into a list, not {say_kind(container)}")
+    return any(equal_values(value, item, work) for item in container)
+
+
+ALL_TESTS: tuple[Function, ...] = (
+    _test("defined", lambda work, value: not isinstance(value, Undefined), "It is there.", takes_absent=True),
+    _test("undefined", lambda work, value: isinstance(value, Undefined), "It is not there.", takes_absent=True),
+    _test("none", lambda work, value: value is None, "It is null."),
+    _test("true", lambda work, value: value is True, "It is true."),
+    _test("false", lambda work, value: value is False, "It is false."),
+    _test("boolean", lambda work, value: isinstance(value, bool), "It is true or false."),
+    _test("integer", lambda work, value: isinstance(value, int) and not isinstance(value, bool), "A whole number."),
+    _test("number", lambda work, value: _is_number(value), "A number."),
+    _test("string", lambda work, value: isinstance(value, str), "Text."),
+    _test("list", lambda work, value: isinstance(value, list | tuple), "A list."),
+    _test("mapping", lambda work, value: isinstance(value, Mapping), "A map."),
+    _test("even", lambda work, value: _whole(value, "even") % 2 == 0, "An even whole number."),
+    _test("odd", lambda work, value: _whole(value, "odd") % 2 == 1, "An odd whole number."),
+    _test("in", _within, "It is one of a list's items.", ("list",)),
+    _test("equalto", lambda work, value, other: equal_values(value, other, work), "Equal.", ("other",)),
+)
+
+TESTS: Mapping[str, Function] = {test.name: test for test in ALL_TESTS} | {
+    alias: test for test in ALL_TESTS if test.name == "equalto" for alias in ("eq", "==")
+}
+"""By name, other names of the same test included."""

@@ -1,0 +1,113 @@
+"""The formats of JSON Schema that are checked, and ECMA-262 patterns; one answer for inputs, literals and arguments."""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from functools import lru_cache
+from uuid import UUID
+
+import regress
+from jsonschema import FormatChecker
+
+from request_models.durations import parse_duration
+from request_models.errors import DurationError
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_TIME = re.compile(r"\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_EMAIL = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?", re.ASCII)
+_HOSTNAME = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*",
+    re.ASCII,
+)
+_BY_LIBRARY = FormatChecker(formats=("uri", "uri-reference", "iri", "idn-email", "json-pointer"))
+
+
+def is_date(text: str) -> bool:
+    """A full date of RFC 3339: `2026-11-05`."""
+    return _DATE.fullmatch(text) is not None and _parses(date.fromisoformat, text)
+
+
+def is_date_time(text: str) -> bool:
+    """A date-time of RFC 3339 with its offset: `2026-11-05T08:00:00Z`. Leap seconds are refused: no clock here has them."""
+    return (
+        len(text) > 11
+        and text[10] in "Tt"
+        and is_date(text[:10])
+        and _TIME.fullmatch(text[11:]) is not None
+        and _parses(datetime.fromisoformat, text.upper().replace("Z", "+00:00"))
+    )
+
+
+def _is_time(text: str) -> bool:
+    return _TIME.fullmatch(text) is not None and _parses(time.fromisoformat, text.upper().replace("Z", "+00:00"))
+
+
+def _is_duration(text: str) -> bool:
+    try:
+        parse_duration(text)
+    except DurationError:
+        return False
+    return True
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
+
+
+def _is_uuid(text: str) -> bool:
+    return _parses(UUID, text) and len(text) == 36
+
+
+def _parses(parser: Callable[[str], object], text: str) -> bool:
+    try:
+        parser(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _by_library(name: str) -> Callable[[str], bool]:
+    return lambda text: _BY_LIBRARY.conforms(text, name)
+
+
+FORMATS: Mapping[str, Callable[[str], bool]] = {
+    "date": is_date,
+    "date-time": is_date_time,
+    "time": _is_time,
+    "duration": _is_duration,
+    "email": lambda text: _EMAIL.fullmatch(text) is not None,
+    "hostname": lambda text: _HOSTNAME.fullmatch(text) is not None,
+    "ipv4": lambda text: _parses(ipaddress.IPv4Address, text),
+    "ipv6": lambda text: _parses(ipaddress.IPv6Address, text) and "%" not in text,
+    "uuid": _is_uuid,
+    "byte": _is_base64,
+    "uri": _by_library("uri"),
+    "uri-reference": _by_library("uri-reference"),
+    "iri": _by_library("iri"),
+    "idn-email": _by_library("idn-email"),
+    "json-pointer": _by_library("json-pointer"),
+}
+"""Every format that is checked; other names of formats say nothing."""
+
+
+@lru_cache(maxsize=8192)
+def compiled_pattern(pattern: str) -> regress.Regex | None:
+    """The ECMA-262 pattern, in Unicode mode as JSON Schema asks; None when it is not valid ECMA-262."""
+    try:
+        return regress.Regex(pattern, "u")
+    except regress.RegressError:
+        return None
+
+
+def matches_pattern(pattern: str, text: str) -> bool:
+    """Whether the pattern is found in the text. A pattern that is not ECMA-262 refuses nothing: no engine here knows it."""
+    compiled = compiled_pattern(pattern)
+    return compiled is None or compiled.find(text) is not None
