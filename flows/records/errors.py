@@ -27,7 +27,7 @@ class SchemaMismatch(RecordsUnavailable):
             what = "The records have no tables yet."
         else:
             what = f"The records have the tables of revision {found}, this version of Orderly works with {wanted}."
-        super().__init__(f"{what} Let one process of the newest version in use migrate them, then start this one again.")
+        super().__init__(f"{what} Let one process of the newest version in use migrate them, then start again.")
         self.found = found
         self.wanted = wanted
 
@@ -63,7 +63,7 @@ class ClaimLost(RecordsError):
     """
 
     def __init__(self, request_id: str, epoch: int, why: str) -> None:
-        super().__init__(f"The claim with epoch {epoch} on request {request_id} is lost: {why}. This process must stop.")
+        super().__init__(f"Claim {epoch} on request {request_id} is lost: {why}. This process must stop.")
         self.request_id = request_id
         self.epoch = epoch
         self.why = why

@@ -1,0 +1,258 @@
+"""The first tables: requests, plans, publications, the claim, the ledgers, outbox, audit, API keys, secrets."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "api_keys",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("key_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("scopes", sa.LargeBinary(), nullable=False),
+        sa.Column("groups", sa.LargeBinary(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("manager", sa.Text(), nullable=True),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=True),
+        sa.Column("revoked", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
+    )
+    op.create_table(
+        "contents",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("archive", sa.LargeBinary(), nullable=False),
+        sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_contents")),
+    )
+    op.create_table(
+        "plans",
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("plan", sa.LargeBinary(), nullable=False),
+        sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_plans")),
+    )
+    op.create_table(
+        "publications",
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("published", sa.BigInteger(), nullable=False),
+        sa.Column("retired", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["digest"], ["plans.digest"], name=op.f("fk_publications_digest_plans")),
+        sa.PrimaryKeyConstraint("model", "version", name=op.f("pk_publications")),
+    )
+    op.create_index(
+        "ix_publications_one_current",
+        "publications",
+        ["model"],
+        unique=True,
+        sqlite_where=sa.text("retired IS NULL"),
+        postgresql_where=sa.text("retired IS NULL"),
+    )
+    op.create_table(
+        "requests",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("model_version", sa.Integer(), nullable=False),
+        sa.Column("plan_digest", sa.Text(), nullable=False),
+        sa.Column("arm", sa.Text(), nullable=True),
+        sa.Column("requester_id", sa.Text(), nullable=False),
+        sa.Column("requester", sa.LargeBinary(), nullable=False),
+        sa.Column("requested_for_id", sa.Text(), nullable=False),
+        sa.Column("requested_for", sa.LargeBinary(), nullable=False),
+        sa.Column("caller", sa.Text(), nullable=False),
+        sa.Column("channel", sa.Text(), nullable=False),
+        sa.Column("source_system", sa.Text(), nullable=True),
+        sa.Column("source_id", sa.Text(), nullable=True),
+        sa.Column("source_url", sa.Text(), nullable=True),
+        sa.Column("search_text", sa.Text(), nullable=False),
+        sa.Column("inputs", sa.LargeBinary(), nullable=False),
+        sa.Column("frozen_values", sa.LargeBinary(), nullable=True),
+        sa.Column("outputs", sa.LargeBinary(), nullable=True),
+        sa.Column("submitted", sa.BigInteger(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=True),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.Column("closed_at", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("state_reason", sa.Text(), nullable=False),
+        sa.Column("state_since", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
+        sa.Column("due_seconds", sa.Float(), nullable=True),
+        sa.Column("clock_stops_in", sa.LargeBinary(), nullable=False),
+        sa.Column("clock_stopped_seconds", sa.Float(), nullable=False),
+        sa.Column("parent", sa.Text(), nullable=True),
+        sa.Column("cancelled_by", sa.Text(), nullable=True),
+        sa.Column("flow_run_id", sa.Text(), nullable=True),
+        sa.Column("dispatch_key", sa.Text(), nullable=True),
+        sa.Column("dispatches", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("audit_count", sa.Integer(), nullable=False),
+        sa.Column("audit_head", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["parent"], ["requests.id"], name=op.f("fk_requests_parent_requests")),
+        sa.ForeignKeyConstraint(["plan_digest"], ["plans.digest"], name=op.f("fk_requests_plan_digest_plans")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_requests")),
+        sa.UniqueConstraint("flow_run_id", name=op.f("uq_requests_flow_run_id")),
+    )
+    op.create_index(op.f("ix_requests_model_submitted"), "requests", ["model", "submitted"], unique=False)
+    op.create_index(
+        op.f("ix_requests_requested_for_id_submitted"), "requests", ["requested_for_id", "submitted"], unique=False
+    )
+    op.create_index(op.f("ix_requests_requester_id_submitted"), "requests", ["requester_id", "submitted"], unique=False)
+    op.create_index(
+        op.f("ix_requests_source_system_source_id"), "requests", ["source_system", "source_id"], unique=False
+    )
+    op.create_index(op.f("ix_requests_state_submitted"), "requests", ["state", "submitted"], unique=False)
+    op.create_index(op.f("ix_requests_submitted_id"), "requests", ["submitted", "id"], unique=False)
+    op.create_table(
+        "attempts",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("queued", sa.BigInteger(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("error_class", sa.Text(), nullable=True),
+        sa.Column("error_code", sa.Text(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("supplier", sa.Text(), nullable=True),
+        sa.Column("touched", sa.Boolean(), nullable=False),
+        sa.Column("progress", sa.LargeBinary(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_attempts_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", "path", "item_key", "attempt", name=op.f("pk_attempts")),
+    )
+    op.create_table(
+        "audit",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("from_state", sa.Text(), nullable=True),
+        sa.Column("to_state", sa.Text(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=True),
+        sa.Column("why_salt", sa.LargeBinary(), nullable=True),
+        sa.Column("why_digest", sa.Text(), nullable=False),
+        sa.Column("hash", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_audit_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", "sequence", name=op.f("pk_audit")),
+    )
+    op.create_table(
+        "claims",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("flow_run_id", sa.Text(), nullable=False),
+        sa.Column("host", sa.Text(), nullable=False),
+        sa.Column("boot_id", sa.Text(), nullable=False),
+        sa.Column("pid", sa.BigInteger(), nullable=False),
+        sa.Column("pid_started", sa.BigInteger(), nullable=False),
+        sa.Column("taken", sa.BigInteger(), nullable=False),
+        sa.Column("expires", sa.BigInteger(), nullable=False),
+        sa.Column("released", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_claims_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_claims")),
+    )
+    op.create_table(
+        "effects",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("token", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("before", sa.LargeBinary(), nullable=True),
+        sa.Column("opened", sa.BigInteger(), nullable=False),
+        sa.Column("closed", sa.BigInteger(), nullable=True),
+        sa.Column("token_expires", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_effects_request_id_requests")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_effects")),
+        sa.UniqueConstraint(
+            "request_id", "path", "item_key", "generation", name=op.f("uq_effects_request_id_path_item_key_generation")
+        ),
+    )
+    op.create_table(
+        "idempotency",
+        sa.Column("caller", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("body_digest", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("stored", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_idempotency_request_id_requests")),
+        sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotency")),
+    )
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("available_at", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("done", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_outbox_request_id_requests")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_outbox")),
+    )
+    op.create_index(
+        "ix_outbox_waiting",
+        "outbox",
+        ["kind", "available_at"],
+        unique=False,
+        sqlite_where=sa.text("done IS NULL"),
+        postgresql_where=sa.text("done IS NULL"),
+    )
+    op.create_table(
+        "secrets",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("pointer", sa.Text(), nullable=False),
+        sa.Column("key_id", sa.Text(), nullable=False),
+        sa.Column("nonce", sa.LargeBinary(), nullable=False),
+        sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["request_id"],
+            ["requests.id"],
+            name=op.f("fk_secrets_request_id_requests"),
+            initially="DEFERRED",
+            deferrable=True,
+        ),
+        sa.PrimaryKeyConstraint("request_id", "field", name=op.f("pk_secrets")),
+    )
+    op.create_table(
+        "steps",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("arguments", sa.LargeBinary(), nullable=False),
+        sa.Column("hosts", sa.LargeBinary(), nullable=False),
+        sa.Column("target", sa.LargeBinary(), nullable=False),
+        sa.Column("when_value", sa.Boolean(), nullable=True),
+        sa.Column("result", sa.LargeBinary(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_steps_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", "path", "item_key", name=op.f("pk_steps")),
+    )

@@ -1,0 +1,216 @@
+"""Requests: what was asked, and where it stands."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, TypeAlias
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, update
+
+from flows.records.audit import Audit
+from flows.records.claims import Claims
+from flows.records.column_types import escape
+from flows.records.cursors import read_cursor, write_cursor
+from flows.records.errors import IllegalTransition, NotFound
+from flows.records.reading import each, one, select_rows
+from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
+from flows.records.states import LEGAL_MOVES, RequestState
+from flows.records.tables import requests
+
+SUBMITTED = "submitted"
+"""The first event of each request."""
+
+MOVED = "moved"
+"""The event of a change of state."""
+
+
+_Rows: TypeAlias = list[RequestRow]  # the class has a method of that name
+
+
+class Requests:
+    """The requests. Every change of state is legal by the table of states and audited in the same transaction."""
+
+    def __init__(self, connection: Connection, clock: Callable[[], datetime], audit: Audit, claims: Claims) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._audit = audit
+        self._claims = claims
+
+    def add(self, new: NewRequest) -> RequestRow:
+        """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
+        self._connection.execute(
+            insert(requests).values(
+                id=new.id,
+                model=new.model,
+                model_version=new.model_version,
+                plan_digest=new.plan_digest,
+                arm=new.arm,
+                requester_id=new.requester.id,
+                requester=new.requester,
+                requested_for_id=new.requested_for.id,
+                requested_for=new.requested_for,
+                caller=new.caller,
+                channel=new.channel,
+                source_system=new.source_system,
+                source_id=new.source_id,
+                source_url=new.source_url,
+                search_text=_search_text(new),
+                inputs=new.inputs,
+                submitted=new.submitted,
+                state=RequestState.VALIDATING,
+                state_reason="",
+                state_since=new.submitted,
+                due_at=new.due_at,
+                due_seconds=new.due_seconds,
+                clock_stops_in=new.clock_stops_in,
+                clock_stopped_seconds=0.0,
+                parent=new.parent,
+                dispatches=0,
+                version=1,
+                audit_count=0,
+                audit_head="",
+            )
+        )
+        self._audit.add(new.id, new.caller, SUBMITTED, None, RequestState.VALIDATING, at=new.submitted)
+        return self._required(new.id)
+
+    def get(self, request_id: str) -> RequestRow | None:
+        """A request as it stands."""
+        return one(RequestRow, self._connection.execute(_select().where(requests.c.id == request_id)).one_or_none())
+
+    def get_for_update(self, request_id: str) -> RequestRow | None:
+        """A request, which nobody else changes until this transaction ends."""
+        locked = _select().where(requests.c.id == request_id).with_for_update(key_share=True)
+        return one(RequestRow, self._connection.execute(locked).one_or_none())
+
+    def list(self, wanted: RequestFilter) -> Page[RequestRow]:
+        """Some requests, newest first; pages stay stable while requests come in. Raises InvalidCursor."""
+        rows = _select().where(*_conditions(wanted)).order_by(requests.c.submitted.desc(), requests.c.id.desc())
+        found = each(RequestRow, self._connection.execute(rows.limit(wanted.limit + 1)))
+        shown = tuple(found[: wanted.limit])
+        if len(found) <= wanted.limit:
+            return Page(shown)
+        return Page(shown, write_cursor(shown[-1].submitted, shown[-1].id))
+
+    def in_states(self, states: Iterable[RequestState]) -> _Rows:
+        """Every request in one of the states, oldest first."""
+        rows = _select().where(requests.c.state.in_(list(states))).order_by(requests.c.submitted, requests.c.id)
+        return each(RequestRow, self._connection.execute(rows))
+
+    def move(
+        self,
+        request_id: str,
+        to: RequestState,
+        *,
+        actor: str,
+        why: str,
+        epoch: int | None = None,
+        at: datetime | None = None,
+    ) -> RequestRow:
+        """Change a request's state and audit it.
+
+        A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
+        """
+        request = self._locked(request_id)
+        if epoch is not None:
+            self._claims.check(request_id, epoch)
+        if to not in LEGAL_MOVES[request.state]:
+            raise IllegalTransition("request", request_id, request.state, to)
+        now = at or self._clock()
+        self._change(request, state=to, state_reason=why, state_since=now, **_clock_columns(request, to, now))
+        self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
+        return self._required(request_id)
+
+    def set_values(self, request_id: str, values: Sealed) -> None:
+        """Freeze the model's computed values; raises NotFound."""
+        self._change(self._locked(request_id), frozen_values=values)
+
+    def set_outputs(self, request_id: str, outputs: Sealed, *, epoch: int | None = None) -> None:
+        """Record what the requester gets; raises NotFound, ClaimLost."""
+        request = self._locked(request_id)
+        if epoch is not None:
+            self._claims.check(request_id, epoch)
+        self._change(request, outputs=outputs)
+
+    def set_flow_run(self, request_id: str, flow_run_id: str | None, dispatch_key: str) -> RequestRow:
+        """Name the Prefect flow run that may run the request; a new key counts as a new dispatch. Raises NotFound.
+
+        The key is written before the flow run is created (`flow_run_id` None), so that the run is known whenever it
+        comes.
+        """
+        request = self._locked(request_id)
+        dispatches = request.dispatches + (1 if dispatch_key != request.dispatch_key else 0)
+        self._change(request, flow_run_id=flow_run_id, dispatch_key=dispatch_key, dispatches=dispatches)
+        return self._required(request_id)
+
+    def set_cancelled_by(self, request_id: str, actor: str) -> None:
+        """Record who asked for the cancellation; raises NotFound."""
+        self._change(self._locked(request_id), cancelled_by=actor)
+
+    def set_closed(self, request_id: str, at: datetime | None = None) -> None:
+        """Record that feedback has been offered and the ticket told; raises NotFound."""
+        self._change(self._locked(request_id), closed_at=at or self._clock())
+
+    def _change(self, request: RequestRow, **columns: Any) -> None:
+        self._connection.execute(
+            update(requests).where(requests.c.id == request.id).values(**columns, version=request.version + 1)
+        )
+
+    def _locked(self, request_id: str) -> RequestRow:
+        request = self.get_for_update(request_id)
+        if request is None:
+            raise NotFound("request", request_id)
+        return request
+
+    def _required(self, request_id: str) -> RequestRow:
+        request = self.get(request_id)
+        if request is None:
+            raise NotFound("request", request_id)
+        return request
+
+
+def _select() -> Select[Any]:
+    return select_rows(RequestRow, requests, {"values": "frozen_values"})
+
+
+def _clock_columns(request: RequestRow, to: RequestState, now: datetime) -> dict[str, Any]:
+    """When it started and ended, and how long its clock stood still in the state it leaves."""
+    columns: dict[str, Any] = {"ended": now if to.ended else None}
+    if to is RequestState.IN_PROGRESS and request.started is None:
+        columns["started"] = now
+    if request.state in request.clock_stops_in:
+        # a clock set back must not make the request due earlier
+        stood = max((now - request.state_since).total_seconds(), 0.0)
+        columns["clock_stopped_seconds"] = request.clock_stopped_seconds + stood
+        if request.due_at is not None:
+            columns["due_at"] = request.due_at + timedelta(seconds=stood)
+    return columns
+
+
+def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.state is not None:
+        conditions.append(requests.c.state == wanted.state)
+    if wanted.model is not None:
+        conditions.append(requests.c.model == wanted.model)
+    if wanted.requester is not None:
+        conditions.append(requests.c.requester_id == wanted.requester)
+    if wanted.involving is not None:
+        conditions.append(
+            or_(requests.c.requester_id == wanted.involving, requests.c.requested_for_id == wanted.involving)
+        )
+    if wanted.text:
+        conditions.append(requests.c.search_text.contains(escape(wanted.text.lower()), autoescape=True))
+    if wanted.after_cursor is not None:
+        submitted, request_id = read_cursor(wanted.after_cursor)
+        same_moment = and_(requests.c.submitted == submitted, requests.c.id < request_id)
+        conditions.append(or_(requests.c.submitted < submitted, same_moment))
+    return conditions
+
+
+def _search_text(new: NewRequest) -> str:
+    words = [new.id, new.model, new.source_id or "", *_names(new.requester), *_names(new.requested_for)]
+    return escape("\n".join(words).lower())
+
+
+def _names(person: Person) -> tuple[str, ...]:
+    return person.id, person.name, person.email
