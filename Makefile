@@ -12,8 +12,8 @@ STAMP  := $(VENV)/.installed
 ARTIFACTS := test-artifacts
 
 # apt names; chromium for the browser tests, openssh for runbooks on a real sshd, util-linux and uidmap for the
-# sandbox's hosts, acl for Ansible's become, procps and iproute2 for its facts.
-APT := acl ca-certificates chromium git iproute2 make openssh-client openssh-server procps python3-venv sudo uidmap util-linux
+# sandbox's hosts, systemd to check the units, acl for Ansible's become, procps and iproute2 for its facts.
+APT := acl ca-certificates chromium git iproute2 make openssh-client openssh-server procps python3-venv sudo systemd uidmap util-linux
 
 COMPILE := uv pip compile pyproject.toml --generate-hashes --universal --python-version 3.11 \
   --no-emit-index-url --no-emit-find-links --no-header --quiet

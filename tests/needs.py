@@ -55,7 +55,6 @@ def _missing_namespaces() -> str | None:
 
 _MISSING: dict[str, Callable[[], str | None]] = {
     "chromium": _missing_program("chromium", "chromium"),
-    "docker": _missing_program("docker", "docker.io"),
     "git": _missing_program("git", "git"),
     "namespaces": _missing_namespaces,
     "node": _missing_program("node", "nodejs"),
@@ -63,6 +62,7 @@ _MISSING: dict[str, Callable[[], str | None]] = {
     "root": _missing_root,
     "ssh": _missing_program("ssh", "openssh-client"),
     "sshd": _missing_program("sshd", "openssh-server"),
+    "systemd": _missing_program("systemd-analyze", "systemd"),
 }
 
 
