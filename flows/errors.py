@@ -75,9 +75,7 @@ class WrongState(OrderlyError):
     """The request is in a state in which this cannot be done."""
 
     def __init__(self, request_id: str, state: str, what: str, allowed: tuple[str, ...]) -> None:
-        super().__init__(
-            f"Request {request_id} is {state}; {what} is possible only when it is {' or '.join(allowed)}."
-        )
+        super().__init__(f"Request {request_id} is {state}; {what} is possible only when it is {' or '.join(allowed)}.")
         self.request_id = request_id
         self.state = state
         self.allowed = allowed

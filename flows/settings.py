@@ -22,6 +22,11 @@ from flows.errors import SettingsError
 SETTINGS_FILES = "ORDERLY_SETTINGS"
 
 
+def _default_state() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(base).expanduser() / "orderly"
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -81,9 +86,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="ORDERLY_", env_nested_delimiter="__", frozen=True, extra="forbid")
 
     environment: Literal["dev", "prod"] = "dev"
-    state: Path = Field(default_factory=lambda: _default_state())
+    state: Path = Field(default_factory=_default_state)
     content: Annotated[tuple[Path, ...], NoDecode] = ()
-    """Folders with a team's own `models/`, `runbooks/`, `extensions/`, `tests/`; searched before the shipped content."""
+    """Folders with a team's own `models/`, `runbooks/`, `extensions/`, `tests/`; searched before what is shipped."""
     database_url: str | None = None
     """SQLAlchemy URL; by default SQLite in the state folder."""
     keyring: Path | None = None
@@ -143,7 +148,9 @@ def settings_files() -> tuple[Path, ...]:
     paths = tuple(Path(name).expanduser() for name in names)
     for path in paths:
         if not path.is_file():
-            raise SettingsError(f"{SETTINGS_FILES} names {path}, which is no file. Correct the variable or make the file.")
+            raise SettingsError(
+                f"{SETTINGS_FILES} names {path}, which is no file. Correct the variable or make the file."
+            )
     return paths
 
 
@@ -164,11 +171,8 @@ def load_settings(**given: Any) -> Settings:
 
 
 def _explain(error: ValidationError) -> str:
-    faults = [f"  {'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}" for fault in error.errors()]
+    faults = [
+        f"  {'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}" for fault in error.errors()
+    ]
     where = ", ".join(str(path) for path in settings_files()) or "no file"
     return "\n".join([f"The settings are wrong (read from {where} and ORDERLY_* variables):", *faults])
-
-
-def _default_state() -> Path:
-    base = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(base).expanduser() / "orderly"

@@ -1,0 +1,265 @@
+"""What can be done to a request, whoever asks: submit, look, retry, hold. No HTTP and no Prefect in here.
+
+Each of these is one transaction: the record, its audit event and what must follow (the outbox) are durable together or
+not at all (invariant 1).
+"""
+
+import difflib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from flows.errors import (
+    IdempotencyMismatch,
+    InputFault,
+    InvalidInputs,
+    NotAllowed,
+    RequestNotFound,
+    UnknownModel,
+    WrongState,
+)
+from flows.records.errors import Conflict
+from flows.records.records import Records, Transaction
+from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow
+from flows.records.states import RequestState
+from flows.scope import Scope, order_scope
+from request_models.errors import ExpressionError
+from request_models.expressions import render
+from request_models.inputs import validate_inputs
+from request_models.json_values import JsonValue, NotJsonError, canonical_json
+from request_models.plan import Plan
+from request_models.scope_values import Omitted
+from request_models.secrecy import secret_pointers
+
+READ_ALL = "requests:read:all"
+FOR_OTHERS = "requests:for-others"
+CREATE = "requests:create"
+READ = "requests:read"
+ACT = "requests:act"
+
+DISPATCH = "dispatch"
+RETRY = "retry"
+"""Kinds of outbox rows: start a flow run for the request; wake the one it has."""
+
+ORDERLY = "orderly"
+"""The actor of what follows from a rule, not from a person."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who speaks to us: the person behind the credential, its id, and what it may do."""
+
+    key_id: str
+    person: Person
+    scopes: frozenset[str]
+
+    def require(self, scope: str) -> None:
+        """Raise NotAllowed without the scope; `admin` has every scope."""
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise NotAllowed(scope)
+
+    def may(self, scope: str) -> bool:
+        """Whether the caller has the scope."""
+        return scope in self.scopes or "admin" in self.scopes
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the order comes from in the front-end: its system, the ticket's id there and the ticket's address."""
+
+    system: str
+    id: str
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as it came in. `body_digest` identifies the body for the Idempotency-Key."""
+
+    model: str
+    inputs: Mapping[str, JsonValue]
+    requested_for: Person | None = None
+    source: Source | None = None
+    channel: str = "api"
+    idempotency_key: str | None = None
+    body_digest: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The answer to an order; `created` is false when the same order was accepted before."""
+
+    request: RequestRow
+    created: bool
+
+
+class Lifecycle:
+    """The transitions of requests."""
+
+    def __init__(self, records: Records, public_settings: Mapping[str, JsonValue]) -> None:
+        self._records = records
+        self._public = public_settings
+
+    def submit(self, order: Order, caller: Caller) -> Submission:
+        """Accept an order: when this returns, the request is durable and will be run.
+
+        Raises UnknownModel, InvalidInputs, IdempotencyMismatch, NotAllowed; then nothing was recorded.
+        """
+        caller.require(CREATE)
+        if order.requested_for is not None and order.requested_for.id != caller.person.id:
+            caller.require(FOR_OTHERS)
+        try:
+            return self._records.run(lambda tx: self._submit(tx, order, caller))
+        except Conflict:
+            # The same order came twice at the same moment, and the other one was faster: give its answer.
+            return self._records.run(lambda tx: self._submit(tx, order, caller))
+
+    def _submit(self, tx: Transaction, order: Order, caller: Caller) -> Submission:
+        known = _answered_before(tx, order, caller)
+        if known is not None:
+            return Submission(known, created=False)
+        publication = tx.publications.current(order.model)
+        if publication is None:
+            raise UnknownModel(order.model, _alike(order.model, [row.model for row in tx.publications.all()]))
+        plan = tx.plans.get(publication.digest)
+        inputs = _completed_inputs(plan, order.inputs)
+        request_id, now = str(uuid.uuid4()), self._records.now()
+        user = order.requested_for or caller.person
+        values = _frozen_values(
+            plan,
+            order_scope(
+                plan,
+                request_id=request_id,
+                submitted=now,
+                requester=caller.person,
+                user=user,
+                inputs=inputs,
+                public_settings=self._public,
+            ),
+        )
+        source = order.source
+        tx.requests.add(
+            NewRequest(
+                id=request_id,
+                model=plan.model,
+                model_version=publication.version,
+                plan_digest=publication.digest,
+                requester=caller.person,
+                requested_for=user,
+                caller=caller.key_id,
+                channel=order.channel,
+                inputs=tx.secrets.seal(request_id, "inputs", inputs, [f"/{name}" for name in plan.secret_inputs]),
+                submitted=now,
+                due_at=now + timedelta(seconds=plan.due.within_seconds),
+                due_seconds=plan.due.within_seconds,
+                clock_stops_in=plan.due.stops_in,
+                source_system=source.system if source else None,
+                source_id=source.id if source else None,
+                source_url=source.url if source else None,
+            )
+        )
+        secret_values = [f"/{value.name}{pointer}" for value in plan.values for pointer in secret_pointers(value.value)]
+        tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values))
+        if order.idempotency_key is not None:
+            tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
+        row = tx.requests.move(
+            request_id, RequestState.SCHEDULED, actor=ORDERLY, why="there is nothing to decide or to wait for", at=now
+        )
+        tx.outbox.put(DISPATCH, request_id, {}, now)
+        return Submission(row, created=True)
+
+    def get(self, request_id: str, caller: Caller) -> RequestRow:
+        """One request. Raises RequestNotFound also where it is not the caller's to see, NotAllowed."""
+        caller.require(READ)
+        request = self._records.read(lambda tx: tx.requests.get(request_id))
+        if request is None or not _may_see(request, caller):
+            raise RequestNotFound(request_id)
+        return request
+
+    def list(self, wanted: RequestFilter, caller: Caller) -> Page[RequestRow]:
+        """Requests, newest first; without the scope `requests:read:all` only those that are the caller's."""
+        caller.require(READ)
+        if not caller.may(READ_ALL):
+            wanted = replace(wanted, involving=caller.person.id)
+        return self._records.read(lambda tx: tx.requests.list(wanted))
+
+    def retry(self, request_id: str, caller: Caller, why: str) -> RequestRow:
+        """Let a request that is on hold go on from its failed step; what is done stays done (invariant 6).
+
+        Raises RequestNotFound, NotAllowed, WrongState.
+        """
+        caller.require(ACT)
+        self.get(request_id, caller)
+
+        def retry(tx: Transaction) -> RequestRow:
+            request = tx.requests.get_for_update(request_id)
+            if request is None:
+                raise RequestNotFound(request_id)
+            if request.state is not RequestState.ON_HOLD:
+                raise WrongState(request_id, request.state.value, "a retry", (RequestState.ON_HOLD.value,))
+            now = self._records.now()
+            row = tx.requests.move(
+                request_id, RequestState.IN_PROGRESS, actor=caller.person.id, why=why or "retry", at=now
+            )
+            tx.outbox.put(RETRY, request_id, {}, now)
+            return row
+
+        return self._records.run(retry)
+
+    def hold(self, request_id: str, *, actor: str, why: str) -> RequestRow:
+        """Put a request that runs on hold, for a person to decide. Raises IllegalTransition in any other state."""
+        return self._records.run(
+            lambda tx: tx.requests.move(request_id, RequestState.ON_HOLD, actor=actor, why=why, at=self._records.now())
+        )
+
+
+def _answered_before(tx: Transaction, order: Order, caller: Caller) -> RequestRow | None:
+    if order.idempotency_key is None:
+        return None
+    before = tx.idempotency.find(caller.key_id, order.idempotency_key)
+    if before is None:
+        return None
+    if before.body_digest != order.body_digest:
+        raise IdempotencyMismatch(order.idempotency_key)
+    return _required(tx, before.request_id)
+
+
+def _required(tx: Transaction, request_id: str) -> RequestRow:
+    request = tx.requests.get(request_id)
+    if request is None:
+        raise RequestNotFound(request_id)
+    return request
+
+
+def _completed_inputs(plan: Plan, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    try:
+        canonical_json(dict(given))
+    except NotJsonError as error:
+        raise InvalidInputs(plan.model, (InputFault(error.pointer, "not-json", error.why),)) from None
+    completed, problems = validate_inputs(plan, given)
+    if problems:
+        faults = tuple(InputFault(problem.pointer, problem.code, problem.message) for problem in problems)
+        raise InvalidInputs(plan.model, faults)
+    return completed
+
+
+def _frozen_values(plan: Plan, scope: Scope) -> dict[str, JsonValue]:
+    """Compute the model's `values`, each from those before it; what cannot be computed refuses the order."""
+    values: dict[str, JsonValue] = {}
+    for named in plan.values:
+        try:
+            value = render(named.value, {**scope, "values": values})
+        except ExpressionError as error:
+            raise InvalidInputs(plan.model, (InputFault("", f"value-{named.name}", str(error)),)) from None
+        if not isinstance(value, Omitted):
+            values[named.name] = value
+    return values
+
+
+def _may_see(request: RequestRow, caller: Caller) -> bool:
+    return caller.may(READ_ALL) or caller.person.id in {request.requester.id, request.requested_for.id}
+
+
+def _alike(model: str, models: list[str]) -> tuple[str, ...]:
+    return tuple(difflib.get_close_matches(model, models, n=2))

@@ -1,0 +1,74 @@
+"""The composition root: the only place where the parts of the application are put together."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Self
+
+import request_models
+from connectors.registry import ConnectorContext, Registry
+from flows.execution import Execution
+from flows.lifecycle import Lifecycle
+from flows.records.keyring import Keyring
+from flows.records.records import Records
+from flows.settings import Settings
+
+
+@dataclass(frozen=True)
+class Application:
+    """Everything one process needs, each part opened when it is first asked for. Use as a context manager, or close it.
+
+    Nothing here is carried over a fork: a child opens its own.
+    """
+
+    settings: Settings
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """The application with these settings. Parts raise their own errors when they are first used."""
+        return cls(settings)
+
+    @cached_property
+    def records(self) -> Records:
+        """The records. Raises RecordsUnavailable, KeyringError."""
+        return Records.open(self.settings.records_url, Keyring.open(self.settings.keyring_file))
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Which actions exist. Raises ConnectorUnavailable."""
+        context = ConnectorContext(
+            state=self.settings.state,
+            content_folders=self.settings.content,
+            environment=self.settings.environment,
+        )
+        return Registry.discover(self.settings.connectors, context)
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        """What can be done to a request."""
+        return Lifecycle(self.records, self.settings.public)
+
+    @cached_property
+    def execution(self) -> Execution:
+        """What a flow run does."""
+        return Execution(self.records, self.registry, self.settings)
+
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """Where models are looked for: the user's folders, then the shipped catalogue."""
+        shipped = Path(request_models.__file__).parent / "catalogue"
+        return (*(folder / "models" for folder in self.settings.content), shipped)
+
+    def close(self) -> None:
+        """Let go of what was opened."""
+        opened = vars(self)
+        if "registry" in opened:
+            self.registry.close()
+        if "records" in opened:
+            self.records.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
