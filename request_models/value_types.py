@@ -3,11 +3,12 @@
 Connectors translate the types of their systems (JSON Schema, botocore shapes, Ansible argument specs) into these.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from request_models.json_values import JsonValue
+from request_models.formats import FORMATS, matches_pattern
+from request_models.json_values import JsonValue, canonical_json, escape_pointer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,3 +130,142 @@ class LazyType(ValueType):
     def resolved(self) -> ValueType:
         """The type itself."""
         return self.resolve()
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A part of a value that does not fit its type. `pointer` is an RFC 6901 JSON pointer; no message holds the value."""
+
+    pointer: str
+    message: str
+
+
+def check_value(value_type: ValueType, value: JsonValue) -> list[Mismatch]:
+    """Everything about a value that does not fit a type; empty when it fits.
+
+    true is no number, `1.0` is no whole number, and a member that is not known is refused. Patterns are ECMA-262;
+    one that is not valid ECMA-262 refuses nothing.
+    """
+    return list(_mismatches(value_type, value, ""))
+
+
+def _mismatches(value_type: ValueType, value: JsonValue, pointer: str) -> Iterator[Mismatch]:
+    match value_type:
+        case LazyType():
+            yield from _mismatches(value_type.resolved, value, pointer)
+        case UnionType():
+            yield from _union_mismatches(value_type, value, pointer)
+        case ArrayType() if isinstance(value, list):
+            yield from _array_mismatches(value_type, value, pointer)
+        case ObjectType() if isinstance(value, dict):
+            yield from _object_mismatches(value_type, value, pointer)
+        case StringType() if isinstance(value, str):
+            yield from (Mismatch(pointer, why) for why in _text_problems(value_type, value))
+        case IntegerType() | NumberType() if isinstance(value, _PYTHON[type(value_type)]) and not isinstance(value, bool):
+            yield from (Mismatch(pointer, why) for why in _number_problems(value_type, value))
+        case DateType() | DateTimeType() | DurationType() if isinstance(value, str):
+            name = _TIME_FORMATS[type(value_type)]
+            if not FORMATS[name](value):
+                yield Mismatch(pointer, f"must be a valid {name}")
+        case NullType() if value is None:
+            pass
+        case BooleanType() if isinstance(value, bool):
+            pass
+        case AnyType():
+            pass
+        case _:
+            yield Mismatch(pointer, f"must be {_KINDS[type(value_type)]}, not {_say_kind(value)}")
+
+
+def _union_mismatches(union: UnionType, value: JsonValue, pointer: str) -> Iterator[Mismatch]:
+    tried = [list(_mismatches(option, value, pointer)) for option in union.options]
+    if tried and all(tried):
+        # The option that came closest says what is wrong; when none is of this kind, all of them do.
+        closest = [found for found in tried if any(mismatch.pointer != pointer for mismatch in found)]
+        if closest:
+            yield from min(closest, key=len)
+        else:
+            yield Mismatch(pointer, " or ".join(dict.fromkeys(found[0].message for found in tried)))
+
+
+def _array_mismatches(array: ArrayType, value: list[JsonValue], pointer: str) -> Iterator[Mismatch]:
+    if array.min_items is not None and len(value) < array.min_items:
+        yield Mismatch(pointer, f"must have {array.min_items} items at least")
+    if array.max_items is not None and len(value) > array.max_items:
+        yield Mismatch(pointer, f"must have {array.max_items} items at most")
+    if array.unique and len({canonical_json(item) for item in value}) < len(value):
+        yield Mismatch(pointer, "must not hold an item twice")
+    for index, item in enumerate(value):
+        yield from _mismatches(array.items, item, f"{pointer}/{index}")
+
+
+def _object_mismatches(found: ObjectType, value: dict[str, JsonValue], pointer: str) -> Iterator[Mismatch]:
+    named = {alias: member for name, member in found.members.items() for alias in (name, *member.aliases)}
+    for name, member in found.members.items():
+        if member.required and not value.keys() & {name, *member.aliases}:
+            yield Mismatch(f"{pointer}/{escape_pointer(name)}", "is missing")
+    for key, item in value.items():
+        inner = named[key].type if key in named else found.others
+        place = f"{pointer}/{escape_pointer(key)}"
+        if inner is None:
+            yield Mismatch(place, "is not known here")
+        else:
+            yield from _mismatches(inner, item, place)
+
+
+def _text_problems(text: StringType, value: str) -> Iterator[str]:
+    if text.enum is not None and value not in text.enum:
+        shown = ", ".join(text.enum[:20]) + (", ..." if len(text.enum) > 20 else "")
+        yield f"must be one of {shown}"
+    if text.min_length is not None and len(value) < text.min_length:
+        yield f"must have {text.min_length} characters at least"
+    if text.max_length is not None and len(value) > text.max_length:
+        yield f"must have {text.max_length} characters at most"
+    if text.pattern is not None and not matches_pattern(text.pattern, value):
+        yield f"must match the pattern {text.pattern}"
+    if text.format in FORMATS and not FORMATS[text.format](value):
+        yield f"must be a valid {text.format}"
+
+
+def _number_problems(number: IntegerType | NumberType, value: JsonValue) -> Iterator[str]:
+    assert isinstance(value, int | float)
+    if isinstance(number, IntegerType) and number.enum is not None and value not in number.enum:
+        yield f"must be one of {', '.join(map(str, number.enum[:20]))}"
+    if number.minimum is not None and value < number.minimum:
+        yield f"must be {number.minimum} at least"
+    if number.maximum is not None and value > number.maximum:
+        yield f"must be {number.maximum} at most"
+
+
+def _say_kind(value: JsonValue) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true or false"
+        case int():
+            return "a whole number"
+        case float():
+            return "a number with a fraction"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case dict():
+            return "a map"
+
+
+_PYTHON: Mapping[type[ValueType], tuple[type, ...]] = {IntegerType: (int,), NumberType: (int, float)}
+_TIME_FORMATS: Mapping[type[ValueType], str] = {DateType: "date", DateTimeType: "date-time", DurationType: "duration"}
+_KINDS: Mapping[type[ValueType], str] = {
+    NullType: "null",
+    BooleanType: "true or false",
+    IntegerType: "a whole number",
+    NumberType: "a number",
+    StringType: "text",
+    DateType: "a date",
+    DateTimeType: "a date and time",
+    DurationType: "a duration",
+    ArrayType: "a list",
+    ObjectType: "a map",
+}
