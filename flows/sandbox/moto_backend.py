@@ -1,0 +1,152 @@
+"""moto, called in this process, so that one request can be done again exactly as it was done before.
+
+moto's own server and recorder do not give that: the recorder writes before a request is handled and without flushing,
+knows neither seeds nor times, and replays over HTTP. Called here, one request at a time, moto gets its random numbers
+from a seed of ours and, when an old request is replayed, its clock from the journal: instance ids, access keys and
+creation dates come out the same.
+
+What does not, because moto takes it from elsewhere: key material (EC2 key pairs, KMS keys, certificates); the ids of
+a few services that draw from the operating system (FSx, S3 Control multi-region access points, DynamoDB exports); and
+creation dates of services that read the clock by themselves, which become the time of the restart.
+"""
+
+import datetime
+import io
+import os
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import moto.core.utils
+import moto.s3.models
+from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
+from moto.iam.models import get_account_id_from
+from moto.moto_api._internal import mock_random  # where moto's seed is: its /moto-api/seed reaches the same object
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+from werkzeug.test import run_wsgi_app
+
+from flows.sandbox.journal import Answer
+from flows.sandbox.ports import LOOPBACK, port_of
+
+
+class QuietHandler(MotoRequestHandler):
+    """One connection. Says nothing about each request, for a poller would fill the log."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        return
+
+
+class Server:
+    """A threaded HTTP server over a socket that listens already."""
+
+    def __init__(self, listener: socket.socket, app: Any, name: str) -> None:
+        self._server: BaseWSGIServer = make_server(
+            LOOPBACK, 0, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno()
+        )
+        listener.close()                                # the server has its own descriptor of it
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+class Moto:
+    """moto's backends. They are global in moto, so there is one of these a process. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self._app = DomainDispatcherApplication(create_backend_app)
+        self._clock = _Clock()
+        module: Any = SimpleNamespace(**{**vars(datetime), "datetime": self._clock.datetime})
+        moto.core.utils.datetime = module               # the clock that most of moto reads
+        moto.s3.models.datetime = module                # buckets look for themselves
+        # Step functions, Lambda and CloudFormation's custom resources call moto over HTTP while they are handled. They
+        # get a door of their own: at the endpoint's they would wait for themselves, and be remembered twice.
+        listener = socket.create_server((LOOPBACK, 0))
+        os.environ["MOTO_PORT"] = str(port_of(listener))
+        self._own_calls = Server(listener, self._app, "moto-own-calls")
+        self._own_calls.start()
+
+    def perform(self, environ: Mapping[str, Any], body: bytes, seed: int, at: float | None = None) -> Answer:
+        """Have moto handle one request. `at` is when it first was, in seconds since the epoch; None means now."""
+        mock_random.seed(seed)
+        random.seed(seed)                               # some backends draw from Python's own
+        whole = {
+            **environ,
+            "CONTENT_LENGTH": str(len(body)),
+            "wsgi.input": io.BytesIO(body),
+            "wsgi.errors": io.StringIO(),
+            "wsgi.url_scheme": "http",
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": False,
+            "wsgi.run_once": False,
+        }
+        with self._clock.at(at):
+            parts, status, headers = run_wsgi_app(self._app, whole, buffered=True)
+            return Answer(int(status.split()[0]), tuple(headers), b"".join(parts))
+
+    def account_of(self, access_key: str) -> str:
+        """The account id that moto takes requests of this access key to come from."""
+        return str(get_account_id_from(access_key))
+
+    def stop(self) -> None:
+        self._own_calls.stop()
+
+
+def plain_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
+    """What must be kept of a WSGI environment to handle the request again: no streams, no chunking."""
+    kept = {
+        name: value
+        for name, value in environ.items()
+        if isinstance(value, str) and not name.startswith(("wsgi.", "werkzeug.")) and name != "HTTP_TRANSFER_ENCODING"
+    }
+    if names := environ.get(PRESERVED_HEADER_NAMES_ENVIRON_KEY):
+        kept[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = dict(names)
+    return kept
+
+
+class _Clock:
+    """A clock that can be set back, and then runs on from there (a stopped one would hang what waits)."""
+
+    def __init__(self) -> None:
+        self._behind = 0.0
+        self.datetime = _shifted(self)
+
+    @property
+    def behind(self) -> datetime.timedelta:
+        return datetime.timedelta(seconds=self._behind)
+
+    @contextmanager
+    def at(self, moment: float | None) -> Iterator[None]:
+        self._behind = 0.0 if moment is None else time.time() - moment
+        try:
+            yield
+        finally:
+            self._behind = 0.0
+
+
+class _AnyDatetime(type):
+    """Makes every datetime an instance of the shifted class, so that moto's checks of types still hold."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, datetime.datetime)
+
+
+def _shifted(clock: _Clock) -> type[datetime.datetime]:
+    class Shifted(datetime.datetime, metaclass=_AnyDatetime):
+        @classmethod
+        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
+            return datetime.datetime.now(tz) - clock.behind
+
+    return Shifted
