@@ -1,0 +1,204 @@
+"""The keeper: loops that see to it that what our records want comes true in Prefect, whatever was down meanwhile.
+
+It holds no state that matters: killing it loses nothing, and two of them do no harm, since each change is made only if
+the request is still as it was when it was looked at.
+"""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Hashable
+from datetime import UTC, datetime
+
+from flows.dispatch import (
+    CRASHED,
+    DISPATCHED_AGAIN,
+    KEEPER,
+    Dispatcher,
+    FlowRuns,
+    FlowRunView,
+    PrefectRefused,
+    PrefectUnavailable,
+    start_again,
+)
+from flows.holder import is_gone
+from flows.publishing import prefect_client
+from flows.reconciliation import Finding, Hold, Runner, StartAgain, crashes_without_progress, examine
+from flows.records.errors import RecordsUnavailable
+from flows.records.records import Records, Transaction
+from flows.records.rows import Claim, RequestRow
+from flows.records.states import RequestState
+from flows.settings import KeeperSettings, Settings
+from flows.wiring import Application
+
+_WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD)
+_DEPLOYMENTS_EVERY = 30.0
+
+_logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """The work of the loops. `clock` gives aware UTC datetimes, `seconds` a monotonic count."""
+
+    def __init__(
+        self,
+        records: Records,
+        flow_runs: FlowRuns,
+        settings: KeeperSettings,
+        clock: Callable[[], datetime] | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._records = records
+        self._flow_runs = flow_runs
+        self._settings = settings
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._seconds = seconds
+        self._dispatcher = Dispatcher(records, flow_runs, clock)
+        self._first_seen: dict[Hashable, float] = {}
+
+    def dispatch(self) -> None:
+        """Deliver what is due to Prefect."""
+        self._dispatcher.deliver_due()
+
+    def keep_deployments(self) -> None:
+        """Have the deployments of all models as they were published."""
+        plans = self._records.read(lambda tx: [tx.plans.get(row.digest) for row in tx.publications.all()])
+        self._flow_runs.keep_deployments(plans)
+
+    def reconcile(self) -> None:
+        """Compare our records with Prefect, and act upon each difference that has stood long enough."""
+        watched = self._records.read(lambda tx: tx.requests.in_states(_WATCHED))
+        runs = self._flow_runs.look([request.flow_run_id for request in watched if request.flow_run_id is not None])
+        seen: set[Hashable] = set()
+        for request in [*watched, *self._ended_with_unsettled_runs(runs)]:
+            run = runs.get(request.flow_run_id or "")
+            finding = examine(request, run, self._runner(request.id))
+            if finding is not None and self._stands(seen, request, run, finding):
+                self._act(request, run, finding)
+        self._first_seen = {key: since for key, since in self._first_seen.items() if key in seen}
+
+    def _ended_with_unsettled_runs(self, runs: dict[str, FlowRunView]) -> list[RequestRow]:
+        """Requests that have ended while their run looks as if it had not; adds those runs to `runs`."""
+        unsettled = {run.id: run for run in self._flow_runs.unsettled() if run.id not in runs}
+        wanted = {run.request_id for run in unsettled.values() if run.request_id is not None}
+        found = self._records.read(lambda tx: [tx.requests.get(request_id) for request_id in sorted(wanted)])
+        ended = [row for row in found if row is not None and row.state.ended and row.flow_run_id in unsettled]
+        runs |= {row.flow_run_id: unsettled[row.flow_run_id] for row in ended if row.flow_run_id is not None}
+        return ended
+
+    def _runner(self, request_id: str) -> Runner:
+        return _runner(self._records.read(lambda tx: tx.claims.get(request_id)), self._clock())
+
+    def _stands(self, seen: set[Hashable], request: RequestRow, run: FlowRunView | None, finding: Finding) -> bool:
+        """Whether the same difference was there `finding.after` seconds ago."""
+        key = (request.id, request.version, type(finding), run and (run.id, run.type, run.since))
+        seen.add(key)
+        return self._seconds() - self._first_seen.setdefault(key, self._seconds()) >= finding.after
+
+    def _act(self, request: RequestRow, run: FlowRunView | None, finding: Finding) -> None:
+        if isinstance(finding, StartAgain):
+            self._start_again(request, finding)
+        elif isinstance(finding, Hold):
+            self._records.run(lambda tx: self._hold(tx, request, finding))
+        elif run is not None:
+            _logger.info("request %s is %s, its run shows %s: correcting Prefect", request.id, request.state, run.type)
+            self._flow_runs.show(run.id, finding.kind, finding.name, finding.message)
+
+    def _start_again(self, request: RequestRow, finding: StartAgain) -> None:
+        _logger.warning("request %s: %s; starting it again", request.id, finding.why)
+        given_up = self._records.run(lambda tx: self._start_or_hold(tx, request, finding))
+        if finding.old_run is not None:
+            outcome = "it is on hold" if given_up else "it goes on in another run"
+            self._flow_runs.show(finding.old_run, "crashed", "Crashed", f"The process of this run is gone; {outcome}.")
+
+    def _start_or_hold(self, tx: Transaction, request: RequestRow, finding: StartAgain) -> bool:
+        if self._is_taken(tx, request):
+            return False
+        crashes = crashes_without_progress(tx.audit.of(request.id), tx.steps.all(request.id), CRASHED)
+        if finding.crashed and crashes + 1 >= self._settings.crashes_before_hold:
+            why = (
+                f"The process that runs it ended {crashes + 1} times without getting on by a step, lastly because "
+                f"{finding.why}. The worker's log says more. Mend the cause, then retry."
+            )
+            return self._hold(tx, request, Hold(KEEPER, why))
+        start_again(tx, request, finding.why, CRASHED if finding.crashed else DISPATCHED_AGAIN)
+        return False
+
+    def _hold(self, tx: Transaction, request: RequestRow, finding: Hold) -> bool:
+        """Put the request on hold, unless somebody changed or took it since it was looked at."""
+        current = tx.requests.get_for_update(request.id)
+        if current is None or current.version != request.version or self._is_taken(tx, request):
+            return False
+        if request.state is RequestState.SCHEDULED:
+            # The table of states has no way from scheduled to on hold but through the run that there was.
+            tx.requests.move(request.id, RequestState.IN_PROGRESS, actor=finding.actor, why="its flow run was there")
+        tx.requests.move(request.id, RequestState.ON_HOLD, actor=finding.actor, why=finding.why)
+        return True
+
+    def _is_taken(self, tx: Transaction, request: RequestRow) -> bool:
+        return _runner(tx.claims.get(request.id), self._clock()) is Runner.MAY_LIVE
+
+
+def _runner(claim: Claim | None, now: datetime) -> Runner:
+    if claim is None or claim.released:
+        return Runner.NOBODY
+    return Runner.LEFT if claim.expires <= now or is_gone(claim.holder) else Runner.MAY_LIVE
+
+
+def run_keeper(settings: Settings) -> None:
+    """Keep until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    application = Application.open(settings)
+    try:
+        with prefect_client(settings.prefect) as client:
+            keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
+            keep(keeper, settings.keeper, stop)
+    finally:
+        application.close()
+
+
+def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> None:
+    """Run the loops until `stop` is set; what is down is waited for."""
+    loops = [
+        _Loop(keeper.dispatch, settings.dispatch_every),
+        _Loop(keeper.reconcile, settings.reconcile_every),
+        _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
+    ]
+    while not stop.is_set():
+        for loop in loops:
+            loop.run_if_due()
+        stop.wait(settings.dispatch_every)
+
+
+class _Loop:
+    """One thing done every so many seconds. It says once that something is down, and once that it is back."""
+
+    def __init__(self, work: Callable[[], None], every: float) -> None:
+        self._work = work
+        self._every = every
+        self._next = 0.0
+        self._down = ""
+
+    def run_if_due(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        try:
+            self._work()
+        except (PrefectUnavailable, PrefectRefused, RecordsUnavailable) as error:
+            self._note(f"{type(error).__name__}: {error}")
+        except Exception:
+            # A fault in one loop must not end the others; it is logged each time, for it is ours to mend.
+            _logger.exception("%s failed; going on", getattr(self._work, "__name__", "a loop"))
+        else:
+            self._note("")
+        self._next = time.monotonic() + self._every
+
+    def _note(self, down: str) -> None:
+        if down and down != self._down:
+            _logger.warning("%s; trying again every %g s", down, self._every)
+        elif self._down and not down:
+            _logger.info("back: %s", getattr(self._work, "__name__", "a loop"))
+        self._down = down

@@ -1,0 +1,59 @@
+"""`orderly worker`: the worker of this machine, until it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from flows.settings import SETTINGS_FILES, Settings, settings_files
+
+if TYPE_CHECKING:
+    from flows.worker.pool_worker import OrderlyWorker
+
+
+def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; flow runs under way are ended then, and the keeper starts their requests again."""
+    _prepare_environment(settings)
+    # After the environment: Prefect reads its settings when it is imported.
+    from flows.worker.pool_worker import OrderlyWorker  # noqa: PLC0415 - see above
+    from flows.worker.run_process import remove_abandoned_folders  # noqa: PLC0415 - see above
+
+    runs = settings.state / "runs"
+    remove_abandoned_folders(runs)
+    worker = OrderlyWorker(
+        settings.prefect.work_pool,
+        name=f"orderly on {socket.gethostname()} {os.getpid()}",
+        limit=settings.worker.limit,
+        prefetch_seconds=0,
+    )
+    asyncio.run(_work(worker))
+
+
+async def _work(worker: "OrderlyWorker") -> None:
+    task = asyncio.ensure_future(worker.start())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def _prepare_environment(settings: Settings) -> None:
+    """What the worker and its processes go by. Paths become absolute, for the processes run in other folders."""
+    files = os.pathsep.join(str(path.absolute()) for path in settings_files())
+    os.environ |= {
+        "ORDERLY_STATE": str(settings.state),
+        "PREFECT_API_URL": settings.prefect.api_url,
+        "PREFECT_WORKER_QUERY_SECONDS": str(settings.worker.poll_seconds),
+    }
+    if files:
+        os.environ[SETTINGS_FILES] = files
+    if settings.content:
+        os.environ["ORDERLY_CONTENT"] = os.pathsep.join(str(folder) for folder in settings.content)
+    if settings.prefect.auth_string is not None:
+        os.environ["PREFECT_API_AUTH_STRING"] = settings.prefect.auth_string.get_secret_value()
+    # Prefect reads prefect.toml, .env and pyproject.toml of the folder it starts in.
+    settings.state.mkdir(parents=True, exist_ok=True)
+    os.chdir(settings.state)
