@@ -1,0 +1,233 @@
+"""The one table of the API's errors: every answer that is no success is RFC 9457 `application/problem+json`.
+
+A problem never repeats what the caller sent (it may be a secret) and never holds a traceback.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.types import Receive, Scope, Send
+
+from flows import errors
+from flows.records.errors import RecordsUnavailable
+from request_models.json_values import escape_pointer
+
+PROBLEM_JSON = "application/problem+json"
+TYPE_PREFIX = "urn:orderly:problem:"
+
+log = logging.getLogger(__name__)
+
+
+class ProblemPart(BaseModel):
+    """One thing that is wrong with what was sent."""
+
+    pointer: str | None = Field(None, description="JSON pointer (RFC 6901) into the body; absent for parameters.")
+    parameter: str | None = Field(None, description="Name of the query parameter, path parameter or header.")
+    code: str = Field(description="Stable name of the rule that was broken.")
+    message: str = Field(description="What is wrong and what would be right, for a person.")
+
+
+class Problem(BaseModel):
+    """RFC 9457 problem details."""
+
+    model_config = ConfigDict(title="Problem")
+
+    type: str = Field(description="Stable URI of the kind of problem.")
+    title: str = Field(description="The kind of problem, in a few words.")
+    status: int = Field(description="The HTTP status, repeated for clients that see only the body.")
+    detail: str = Field(description="What happened here, and what to do, for a person.")
+    instance: str = Field(description="The path that was called.")
+    errors: list[ProblemPart] | None = Field(None, description="Each thing that is wrong with the input.")
+    incident: str | None = Field(None, description="Names the entry in the server's log; only with status 500.")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem: its stable name, status and title; `detail` is the example shown in the documentation."""
+
+    name: str
+    status: int
+    title: str
+    detail: str
+
+    @property
+    def uri(self) -> str:
+        """The `type` member of RFC 9457."""
+        return TYPE_PREFIX + self.name
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("malformed-json", 400, "The body is not valid JSON", "Line 1, column 9: a value is missing."),
+        Kind("bad-http", 400, "The request cannot be read", "The request is not what HTTP allows."),
+        Kind(
+            "unauthenticated",
+            401,
+            "No valid key",
+            "Send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+        ),
+        Kind("not-allowed", 403, "Not allowed", "This needs the scope 'requests:create', which your key lacks."),
+        Kind("no-such-route", 404, "No such address", "There is nothing here. See /openapi.json for what there is."),
+        Kind("unknown-model", 404, "No such request model", "There is no request model 'bucket' in the catalogue."),
+        Kind("unknown-request", 404, "No such request", "There is no request with this id that you may see."),
+        Kind("method-not-allowed", 405, "Method not allowed", "This address does not take PUT."),
+        Kind("wrong-state", 409, "Not possible in this state", "The request is fulfilled; it cannot be retried."),
+        Kind("too-large", 413, "The body is too large", "A body may have 1048576 bytes at most."),
+        Kind("not-json", 415, "The body must be JSON", "Send `Content-Type: application/json`, uncompressed."),
+        Kind("invalid-request", 422, "The request is not well formed", "See `errors`; nothing was recorded."),
+        Kind("invalid-inputs", 422, "The inputs are not as the model asks", "See `errors`; nothing was recorded."),
+        Kind(
+            "idempotency-mismatch",
+            422,
+            "Idempotency-Key used before with another body",
+            "Send the first body again to get its answer, or use a new key.",
+        ),
+        Kind("refused", 422, "The order is refused", "The order cannot be accepted as it is; nothing was recorded."),
+        Kind("internal", 500, "Internal error", "Something went wrong here. Nothing is known about your request."),
+        Kind(
+            "unavailable",
+            503,
+            "Not available now",
+            "The records cannot be reached; nothing was recorded. Try again with the same Idempotency-Key.",
+        ),
+    )
+}
+
+
+class ApiProblem(HTTPException):
+    """Ends a call with a problem. It is an HTTPException because FastAPI hides any other error of reading a body."""
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str | None = None,
+        *,
+        errors: Sequence[ProblemPart] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.kind = KINDS[kind]
+        self.parts = tuple(errors)
+        super().__init__(self.kind.status, detail or self.kind.detail, dict(headers or {}))
+
+
+def unauthenticated(detail: str | None = None) -> ApiProblem:
+    """401, with the challenge that RFC 9110 asks for."""
+    return ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="orderly"'})
+
+
+def wrong_parameter(name: str, message: str) -> ApiProblem:
+    """422 for one query parameter or header."""
+    part = ProblemPart(parameter=name, code="invalid", message=message)
+    return ApiProblem("invalid-request", f"The parameter {name!r} is not usable: {message}", errors=[part])
+
+
+def install_problems(app: FastAPI) -> None:
+    """Make every error of the application answer as a problem."""
+    app.add_exception_handler(ApiProblem, _api_problem)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(errors.OrderlyError, _orderly_error)
+    app.add_exception_handler(RecordsUnavailable, _records_unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def send_problem(problem: ApiProblem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with a problem from below the application (ASGI middleware)."""
+    await _response(problem, scope["path"])(scope, receive, send)
+
+
+def _response(problem: ApiProblem, path: str, incident: str | None = None) -> JSONResponse:
+    body = Problem(
+        type=problem.kind.uri,
+        title=problem.kind.title,
+        status=problem.kind.status,
+        detail=problem.detail,
+        instance=path,
+        errors=list(problem.parts) or None,
+        incident=incident,
+    )
+    return JSONResponse(
+        body.model_dump(exclude_none=True), problem.kind.status, dict(problem.headers or {}), media_type=PROBLEM_JSON
+    )
+
+
+async def _api_problem(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ApiProblem)
+    return _response(error, request.url.path)
+
+
+async def _http_error(request: Request, error: Exception) -> JSONResponse:
+    """What the router itself refuses."""
+    assert isinstance(error, HTTPException)
+    kind, detail = {
+        404: ("no-such-route", None),
+        405: ("method-not-allowed", f"This address does not take {request.method}."),
+    }.get(error.status_code, ("bad-http", str(error.detail)))
+    return _response(ApiProblem(kind, detail, headers=error.headers), request.url.path)
+
+
+async def _validation_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    parts = [_part(fault) for fault in error.errors()]
+    count = "One thing is" if len(parts) == 1 else f"{len(parts)} things are"
+    problem = ApiProblem("invalid-request", f"{count} wrong; nothing was recorded. See `errors`.", errors=parts)
+    return _response(problem, request.url.path)
+
+
+def _part(fault: Mapping[str, Any]) -> ProblemPart:
+    place, *rest = fault["loc"]
+    if place == "body":
+        pointer = "".join(f"/{escape_pointer(str(step))}" for step in rest)
+        return ProblemPart(pointer=pointer, code=fault["type"], message=fault["msg"])
+    return ProblemPart(parameter=".".join(str(step) for step in rest), code=fault["type"], message=fault["msg"])
+
+
+async def _orderly_error(request: Request, error: Exception) -> JSONResponse:
+    return _response(_problem_of(error), request.url.path)
+
+
+def _problem_of(error: Exception) -> ApiProblem:
+    """Our own errors, as the front-end sees them."""
+    match error:
+        case errors.UnknownModel():
+            return ApiProblem("unknown-model", str(error))
+        case errors.InvalidInputs():
+            parts = [
+                ProblemPart(pointer=f"/inputs{fault.pointer}", code=fault.code, message=fault.message)
+                for fault in error.problems
+            ]
+            return ApiProblem("invalid-inputs", f"{error} Nothing was recorded.", errors=parts)
+        case errors.IdempotencyMismatch():
+            return ApiProblem("idempotency-mismatch", str(error))
+        case errors.RequestNotFound():
+            return ApiProblem("unknown-request", str(error))
+        case errors.NotAllowed():
+            return ApiProblem("not-allowed", str(error))
+        case errors.WrongState():
+            return ApiProblem("wrong-state", str(error))
+        case errors.RequestRefused():
+            return ApiProblem("refused", str(error))
+        case _:
+            raise error
+
+
+async def _records_unavailable(request: Request, error: Exception) -> JSONResponse:
+    log.warning("%s %s: the records are unavailable: %s", request.method, request.url.path, error)
+    return _response(ApiProblem("unavailable", headers={"Retry-After": "2"}), request.url.path)
+
+
+async def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    """The traceback goes to the log only; the caller gets the name under which it is found there."""
+    incident = uuid.uuid4().hex[:12]
+    log.error("incident %s: %s %s failed", incident, request.method, request.url.path, exc_info=error)
+    detail = f"Something went wrong here. Give the operator the incident {incident}."
+    return _response(ApiProblem("internal", detail), request.url.path, incident)

@@ -1,0 +1,189 @@
+"""Orders, and what became of them."""
+
+import hashlib
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from flows.api.authentication import AuthenticatedCaller
+from flows.api.documentation import problems
+from flows.api.guarded_route import GuardedRoute
+from flows.api.pages import PageLimit, PageToken, unknown_token
+from flows.api.service import application_of, views_for
+from flows.api.shapes import Accepted, Beneficiary, NewOrder, RequestDetail, RequestPage, SourceShape, Why
+from flows.errors import RequestNotFound
+from flows.lifecycle import Order, Source
+from flows.records.errors import InvalidCursor
+from flows.records.records import Transaction
+from flows.records.rows import Person, RequestFilter, RequestRow
+from flows.records.states import RequestState
+from request_models.json_values import canonical_json
+
+router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=GuardedRoute)
+
+RequestId = Annotated[str, Path(description="The request's id.", max_length=100)]
+_PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={
+        202: {
+            "description": "Accepted: the order is durable.",
+            "headers": {"Location": {"description": "Where the request is read.", "schema": {"type": "string"}}},
+        },
+        **problems(
+            "malformed-json",
+            "unauthenticated",
+            "not-allowed",
+            "unknown-model",
+            "too-large",
+            "not-json",
+            "invalid-request",
+            "invalid-inputs",
+            "idempotency-mismatch",
+            "refused",
+            "unavailable",
+        ),
+    },
+    operation_id="createRequest",
+)
+def create_request(
+    order: NewOrder,
+    request: Request,
+    response: Response,
+    caller: AuthenticatedCaller,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            max_length=200,
+            pattern=_PRINTABLE,
+            description="Any text of yours, new for each order; with the same body it gives the first answer again.",
+        ),
+    ] = None,
+) -> Accepted:
+    """Order. What is accepted is durable and will be worked on, whatever is down behind us at the moment."""
+    application = application_of(request)
+    submission = application.lifecycle.submit(_order(order, idempotency_key), caller)
+    state = submission.request.state
+    if not submission.created:
+        state = application.records.read(lambda tx: _accepted_state(tx, submission.request))
+    accepted = views_for(request).accepted(submission.request, state)
+    response.headers["Location"] = accepted.links.self
+    return accepted
+
+
+@router.get(
+    "",
+    responses=problems("unauthenticated", "not-allowed", "invalid-request", "unavailable"),
+    operation_id="listRequests",
+)
+def list_requests(
+    request: Request,
+    caller: AuthenticatedCaller,
+    state: Annotated[RequestState | None, Query(description="Only requests in this state.")] = None,
+    model: Annotated[str | None, Query(max_length=200, description="Only requests for this model.")] = None,
+    text: Annotated[
+        str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Part of an id or of a person's name.")
+    ] = None,
+    limit: PageLimit = 50,
+    page_token: PageToken = None,
+) -> RequestPage:
+    """Requests, newest first: those the caller ordered or benefits from; all of them with `requests:read:all`."""
+    application = application_of(request)
+    wanted = RequestFilter(state=state, model=model, text=text or None, after_cursor=page_token, limit=limit)
+    try:
+        page = application.lifecycle.list(wanted, caller)
+    except InvalidCursor:
+        raise unknown_token() from None
+    views = views_for(request)
+    plans = application.records.read(lambda tx: {row.plan_digest: tx.plans.get(row.plan_digest) for row in page.items})
+    return RequestPage(
+        items=[views.request_summary(row, plans[row.plan_digest]) for row in page.items],
+        next_page_token=page.next_cursor,
+    )
+
+
+@router.get(
+    "/{request_id}",
+    responses=problems("unauthenticated", "not-allowed", "unknown-request", "unavailable"),
+    operation_id="getRequest",
+)
+def get_request(request_id: RequestId, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
+    """One request: its state and why, its steps with their attempts, its outputs."""
+    row = application_of(request).lifecycle.get(_known_form(request_id), caller)
+    return _detail(request, row)
+
+
+@router.post(
+    "/{request_id}:retry",
+    status_code=202,
+    responses=problems(
+        "malformed-json",
+        "unauthenticated",
+        "not-allowed",
+        "unknown-request",
+        "wrong-state",
+        "too-large",
+        "not-json",
+        "invalid-request",
+        "unavailable",
+    ),
+    operation_id="retryRequest",
+)
+def retry_request(request_id: RequestId, body: Why, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
+    """Run a request that is on hold again from its failed step; what is done stays done. Needs `requests:act`."""
+    row = application_of(request).lifecycle.retry(_known_form(request_id), caller, body.why)
+    return _detail(request, row)
+
+
+def _detail(request: Request, row: RequestRow) -> RequestDetail:
+    plan, steps, attempts = application_of(request).records.read(
+        lambda tx: (tx.plans.get(row.plan_digest), tx.steps.all(row.id), tx.steps.attempts(row.id))
+    )
+    return views_for(request).request_detail(row, plan, steps, attempts)
+
+
+def _known_form(request_id: str) -> str:
+    """The id as it is recorded. What is no UUID is no request: databases differ in what they say of it."""
+    try:
+        return str(UUID(request_id))
+    except ValueError:
+        raise RequestNotFound(request_id) from None
+
+
+def _order(order: NewOrder, idempotency_key: str | None) -> Order:
+    return Order(
+        model=order.model,
+        inputs=order.inputs,
+        requested_for=_beneficiary(order.requested_for),
+        source=_source(order.source),
+        channel="api",
+        idempotency_key=idempotency_key,
+        # Of what the body says, not of its bytes: a client may write its members in another order when it repeats.
+        body_digest=hashlib.sha256(canonical_json(order.model_dump(mode="json", exclude_unset=True))).hexdigest(),
+    )
+
+
+def _beneficiary(given: str | Beneficiary | None) -> Person | None:
+    match given:
+        case None:
+            return None
+        case str():
+            return Person(id=given)
+        case Beneficiary():
+            return Person(
+                id=given.id, name=given.name, email=given.email, groups=tuple(given.groups), manager=given.manager
+            )
+
+
+def _source(given: SourceShape | None) -> Source | None:
+    return None if given is None else Source(system=given.system, id=given.id, url=given.url)
+
+
+def _accepted_state(tx: Transaction, request: RequestRow) -> RequestState:
+    """The state an order was answered with, although it has moved on since: a repeated answer is the first one."""
+    reached = [event.to_state for event in tx.audit.of(request.id) if event.to_state is not None]
+    return next((state for state in reached if state is not RequestState.VALIDATING), request.state)

@@ -1,0 +1,352 @@
+"""The wire shapes of /v1. Additions are compatible; anything else is a new version of the API."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic.config import JsonDict
+
+from flows.records.states import AttemptOutcome, RequestState
+from request_models.actions import ErrorClass
+
+Token = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""One line of text: it is stored in columns and shown, so it holds no control characters."""
+
+Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f]+$")]
+"""An http(s) URL; other schemes would become links that run something."""
+
+EXAMPLE_ID = "0b8c6b1e-3f0e-4a59-9a52-5f0f3f6f3f10"
+_EXAMPLE_LINKS: JsonDict = {
+    "self": f"/v1/requests/{EXAMPLE_ID}",
+    "retry": f"/v1/requests/{EXAMPLE_ID}:retry",
+    "prefect": "http://127.0.0.1:4200/runs/flow-run/5a6e2f57-3ad2-4c5b-8d0e-2f8f0a1a7c11",
+}
+
+
+class _In(BaseModel):
+    """What comes in: unknown members are refused, so that a misspelt one is never silently ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class PersonShape(_Out):
+    """Who somebody is."""
+
+    id: str
+    name: str = ""
+
+
+class Beneficiary(_In):
+    """Whom a request is for (`user` in models)."""
+
+    id: Token
+    name: Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
+    email: Annotated[str, StringConstraints(max_length=254, pattern=r"^[^\x00-\x20\x7f]*$")] = ""
+    groups: list[Token] = Field([], max_length=500)
+    manager: Token | None = None
+
+
+class SourceShape(_In):
+    """The ticket that the order comes from."""
+
+    system: Token = Field(description="Name of the front-end, e.g. `servicenow`.")
+    id: Token = Field(description="The ticket's id there.")
+    url: Address | None = Field(None, description="Where a person finds the ticket.")
+
+
+class NewOrder(_In):
+    """An order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "project-bucket",
+                    "inputs": {"project": "apollo", "region": "eu-west-1"},
+                    "requested_for": "anna",
+                    "source": {
+                        "system": "servicenow",
+                        "id": "RITM0010001",
+                        "url": "https://itsm.example.org/RITM0010001",
+                    },
+                }
+            ]
+        }
+    )
+
+    model: Token = Field(description="The request model's name, from the catalogue.")
+    inputs: dict[str, Any] = Field(default_factory=dict, description="As the model's form asks.")
+    requested_for: Token | Beneficiary | None = Field(
+        None, description="Id of the person it is for, or what is known of them; needs `requests:for-others`."
+    )
+    source: SourceShape | None = None
+
+
+class AcceptedLinks(_Out):
+    """Where to look next."""
+
+    self: str
+
+
+class Accepted(_Out):
+    """The answer to an order: it is durable and will be worked on."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": EXAMPLE_ID,
+                    "model": "project-bucket",
+                    "model_version": 3,
+                    "state": "scheduled",
+                    "submitted": "2026-11-20T09:30:00.000000Z",
+                    "due": "2026-11-20T09:45:00.000000Z",
+                    "links": {"self": f"/v1/requests/{EXAMPLE_ID}"},
+                }
+            ]
+        }
+    )
+
+    id: str
+    model: str
+    model_version: int
+    state: RequestState = Field(description="The state it was accepted in.")
+    submitted: AwareDatetime
+    due: datetime | None = None
+    links: AcceptedLinks
+
+
+class RequestLinks(_Out):
+    """Where else to look. `prefect` is there once a flow run exists, `retry` while the request is on hold."""
+
+    self: str
+    prefect: str | None = None
+    retry: str | None = None
+
+
+class AttemptShape(_Out):
+    """One attempt of a step."""
+
+    number: int
+    started: datetime
+    ended: datetime | None = None
+    outcome: AttemptOutcome | None = None
+    error_class: ErrorClass | None = None
+    error_code: str | None = None
+    message: str = ""
+
+
+class StepShape(_Out):
+    """One step, in the order of the plan."""
+
+    path: str
+    title: str
+    state: str = Field(description="pending, started, done, skipped or failed.")
+    message: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    attempts: list[AttemptShape] = []
+
+
+class OutputShape(_Out):
+    """Something the requester gets. A secret output has no value here."""
+
+    name: str
+    title: str
+    value: JsonValue = None
+    url: str | None = None
+    secret: bool = False
+
+
+class RequestSummary(_Out):
+    """A request, in lists."""
+
+    id: str
+    model: str
+    title: str = Field(description="The model's title.")
+    state: RequestState
+    state_reason: str
+    requester: PersonShape
+    requested_for: PersonShape
+    submitted: datetime
+    started: datetime | None = None
+    ended: datetime | None = None
+    due: datetime | None = None
+    source: SourceShape | None = None
+    links: RequestLinks
+
+
+class RequestDetail(RequestSummary):
+    """A request with all that may be shown of it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": EXAMPLE_ID,
+                    "model": "project-bucket",
+                    "title": "Object storage for a project",
+                    "state": "on_hold",
+                    "state_reason": "The step 'create' failed: the endpoint cannot be reached.",
+                    "requester": {"id": "portal", "name": "Self-service portal"},
+                    "requested_for": {"id": "anna", "name": ""},
+                    "submitted": "2026-11-20T09:30:00.000000Z",
+                    "started": "2026-11-20T09:30:01.000000Z",
+                    "ended": None,
+                    "due": "2026-11-20T09:45:00.000000Z",
+                    "source": {"system": "servicenow", "id": "RITM0010001", "url": None},
+                    "links": _EXAMPLE_LINKS,
+                    "model_version": 3,
+                    "plan_digest": "9f0c" * 16,
+                    "inputs": {"project": "apollo", "region": "eu-west-1"},
+                    "secret_inputs": [],
+                    "steps": [
+                        {
+                            "path": "create",
+                            "title": "Creating the bucket",
+                            "state": "failed",
+                            "message": "The endpoint cannot be reached.",
+                            "started": "2026-11-20T09:30:01.100000Z",
+                            "ended": "2026-11-20T09:30:09.000000Z",
+                            "attempts": [
+                                {
+                                    "number": 1,
+                                    "started": "2026-11-20T09:30:01.100000Z",
+                                    "ended": "2026-11-20T09:30:09.000000Z",
+                                    "outcome": "failed",
+                                    "error_class": "transient",
+                                    "error_code": "unreachable",
+                                    "message": "The endpoint cannot be reached.",
+                                }
+                            ],
+                        }
+                    ],
+                    "outputs": [],
+                }
+            ]
+        }
+    )
+
+    model_version: int
+    plan_digest: str
+    inputs: dict[str, JsonValue] = Field(description="As accepted, defaults filled in; secret ones are null.")
+    secret_inputs: list[str] = Field(description="JSON pointers into `inputs` of the values that are not shown.")
+    steps: list[StepShape]
+    outputs: list[OutputShape]
+
+
+class RequestPage(_Out):
+    """Some requests, newest first."""
+
+    items: list[RequestSummary]
+    next_page_token: str | None = Field(None, description="Send it as `page_token` for more; null: there is no more.")
+
+
+class ModelLinks(_Out):
+    """Where to look next, and where to order."""
+
+    self: str
+    order: str
+
+
+class ModelSummary(_Out):
+    """A model that can be ordered."""
+
+    model: str
+    title: str
+    summary: str
+    kind: str
+    service: str
+    version: int
+    digest: str
+    links: ModelLinks
+
+
+class ModelPage(_Out):
+    """Some models, by name."""
+
+    items: list[ModelSummary]
+    next_page_token: str | None = Field(None, description="Send it as `page_token` for more; null: there is no more.")
+
+
+class FormShape(_Out):
+    """What react-jsonschema-form needs; `schema` is usable by any JSON Schema validator, draft-7 or 2020-12."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    json_schema: dict[str, JsonValue] = Field(alias="schema")
+    ui_schema: dict[str, JsonValue] = Field(alias="uiSchema")
+    defaults: dict[str, JsonValue]
+
+
+class StepOutline(_Out):
+    """A step that will be run."""
+
+    path: str
+    title: str
+
+
+class OwnersShape(_Out):
+    """Who answers for the model (RACI)."""
+
+    accountable: str
+    responsible: list[str]
+    consulted: list[str]
+    informed: list[str]
+
+
+class ModelDetail(ModelSummary):
+    """A model with its form."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "project-bucket",
+                    "title": "Object storage for a project",
+                    "summary": "A private, encrypted bucket with one writer role.",
+                    "kind": "resource",
+                    "service": "object-storage",
+                    "version": 3,
+                    "digest": "9f0c" * 16,
+                    "links": {"self": "/v1/catalogue/project-bucket", "order": "/v1/requests"},
+                    "owners": {"accountable": "anna", "responsible": ["platform"], "consulted": [], "informed": []},
+                    "due_seconds": 900,
+                    "steps": [{"path": "create", "title": "Creating the bucket"}],
+                    "form": {
+                        "schema": {
+                            "type": "object",
+                            "properties": {"project": {"type": "string", "title": "Project"}},
+                            "required": ["project"],
+                            "additionalProperties": False,
+                        },
+                        "uiSchema": {"ui:order": ["project", "*"]},
+                        "defaults": {},
+                    },
+                }
+            ]
+        }
+    )
+
+    owners: OwnersShape
+    due_seconds: float
+    steps: list[StepOutline]
+    form: FormShape
+
+
+class Why(_In):
+    """Why somebody does something; it goes into the audit."""
+
+    why: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")] = Field(
+        examples=["The host is reachable again."]
+    )
+
+
+class Health(_Out):
+    """Whether it works."""
+
+    status: str = Field(examples=["ok"])

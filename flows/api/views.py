@@ -1,0 +1,190 @@
+"""Rows and plans as wire shapes. What is secret is null in the rows already and is never revealed here."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import cast
+
+from flows.api.forms import form_of
+from flows.api.languages import text_in
+from flows.api.shapes import (
+    Accepted,
+    AcceptedLinks,
+    AttemptShape,
+    FormShape,
+    ModelDetail,
+    ModelLinks,
+    ModelSummary,
+    OutputShape,
+    OwnersShape,
+    PersonShape,
+    RequestDetail,
+    RequestLinks,
+    RequestSummary,
+    SourceShape,
+    StepOutline,
+    StepShape,
+)
+from flows.records.rows import AttemptRow, Person, Publication, RequestRow, StepRow
+from flows.records.states import RequestState
+from request_models.json_values import JsonValue
+from request_models.plan import Plan
+
+PENDING = "pending"
+"""The state of a step that has not been reached: it has no row."""
+
+
+class Views:
+    """Makes shapes for one caller: links start with `base_url`, texts are in the language they like."""
+
+    def __init__(self, base_url: str, prefect_ui: str, accept_language: str | None) -> None:
+        self._base = base_url
+        self._prefect = prefect_ui
+        self._language = accept_language
+
+    def model_summary(self, publication: Publication, plan: Plan) -> ModelSummary:
+        """A model in the catalogue's list."""
+        return ModelSummary(
+            model=plan.model,
+            title=self._text(plan.title),
+            summary=self._text(plan.summary),
+            kind=plan.kind,
+            service=plan.service,
+            version=publication.version,
+            digest=plan.digest,
+            links=ModelLinks(self=f"{self._base}/v1/catalogue/{plan.model}", order=f"{self._base}/v1/requests"),
+        )
+
+    def model_detail(self, publication: Publication, plan: Plan) -> ModelDetail:
+        """A model with its form."""
+        form = form_of(plan)
+        owners = plan.owners
+        return ModelDetail(
+            **self.model_summary(publication, plan).model_dump(),
+            owners=OwnersShape(
+                accountable=owners.accountable,
+                responsible=list(owners.responsible),
+                consulted=list(owners.consulted),
+                informed=list(owners.informed),
+            ),
+            due_seconds=plan.due.within_seconds,
+            steps=[StepOutline(path=step.path, title=self._text(step.title) or step.path) for step in plan.steps],
+            form=FormShape(json_schema=dict(form.schema), ui_schema=dict(form.ui_schema), defaults=dict(form.defaults)),
+        )
+
+    def accepted(self, request: RequestRow, state: RequestState) -> Accepted:
+        """The answer to an order; `state` is the one it was accepted in, so that a repeated answer is the same."""
+        return Accepted(
+            id=request.id,
+            model=request.model,
+            model_version=request.model_version,
+            state=state,
+            submitted=request.submitted,
+            due=request.due_at,
+            links=AcceptedLinks(self=self.request_url(request.id)),
+        )
+
+    def request_summary(self, request: RequestRow, plan: Plan) -> RequestSummary:
+        """A request in a list."""
+        return RequestSummary(
+            id=request.id,
+            model=request.model,
+            title=self._text(plan.title),
+            state=request.state,
+            state_reason=request.state_reason,
+            requester=_person(request.requester),
+            requested_for=_person(request.requested_for),
+            submitted=request.submitted,
+            started=request.started,
+            ended=request.ended,
+            due=request.due_at,
+            source=_source(request),
+            links=self._links(request),
+        )
+
+    def request_detail(
+        self, request: RequestRow, plan: Plan, steps: Iterable[StepRow], attempts: Iterable[AttemptRow]
+    ) -> RequestDetail:
+        """A request with its steps and outputs."""
+        return RequestDetail(
+            **self.request_summary(request, plan).model_dump(),
+            model_version=request.model_version,
+            plan_digest=request.plan_digest,
+            inputs=cast(dict[str, JsonValue], request.inputs.public),
+            secret_inputs=list(request.inputs.secret_pointers),
+            steps=self._steps(plan, steps, attempts),
+            outputs=self._outputs(request, plan),
+        )
+
+    def request_url(self, request_id: str) -> str:
+        """Where a request is read."""
+        return f"{self._base}/v1/requests/{request_id}"
+
+    def _links(self, request: RequestRow) -> RequestLinks:
+        here = self.request_url(request.id)
+        return RequestLinks(
+            self=here,
+            prefect=f"{self._prefect}/runs/flow-run/{request.flow_run_id}" if request.flow_run_id else None,
+            retry=f"{here}:retry" if request.state is RequestState.ON_HOLD else None,
+        )
+
+    def _steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+        row_of = {row.path: row for row in rows}
+        attempts_of = defaultdict(list)
+        for attempt in attempts:
+            attempts_of[attempt.path].append(_attempt(attempt))
+        shapes = []
+        for step in plan.steps:
+            row = row_of.get(step.path)
+            shapes.append(
+                StepShape(
+                    path=step.path,
+                    title=self._text(step.title) or step.path,
+                    state=row.state.value if row else PENDING,
+                    message=row.message if row else "",
+                    started=row.started if row else None,
+                    ended=row.ended if row else None,
+                    attempts=attempts_of[step.path],
+                )
+            )
+        return shapes
+
+    def _outputs(self, request: RequestRow, plan: Plan) -> list[OutputShape]:
+        if request.outputs is None:
+            return []
+        values = cast(Mapping[str, Mapping[str, JsonValue]], request.outputs.public)
+        return [
+            OutputShape(
+                name=output.name,
+                title=self._text(output.title) or output.name,
+                value=values[output.name]["value"],
+                url=cast(str | None, values[output.name].get("url")),
+                secret=output.secret,
+            )
+            for output in plan.outputs
+            if output.name in values
+        ]
+
+    def _text(self, texts: Mapping[str, str]) -> str:
+        return text_in(texts, self._language)
+
+
+def _attempt(row: AttemptRow) -> AttemptShape:
+    return AttemptShape(
+        number=row.attempt,
+        started=row.started,
+        ended=row.ended,
+        outcome=row.outcome,
+        error_class=row.error_class,
+        error_code=row.error_code,
+        message=row.message,
+    )
+
+
+def _person(person: Person) -> PersonShape:
+    return PersonShape(id=person.id, name=person.name)
+
+
+def _source(request: RequestRow) -> SourceShape | None:
+    if request.source_system is None or request.source_id is None:
+        return None
+    return SourceShape(system=request.source_system, id=request.source_id, url=request.source_url)

@@ -1,0 +1,87 @@
+"""The command `orderly`. A command's module is imported when it is called, so that `--help` and `check` are fast."""
+
+import sys
+from importlib import import_module
+from importlib.metadata import version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from flows.commands.exits import REFUSED, UNAVAILABLE, CommandFailed
+from flows.commands.output import complain
+from flows.errors import OrderlyError
+from request_models.errors import RequestModelsError
+
+_COMMANDS = {
+    "up": "Run all of it on this machine: Prefect, API, keeper, worker; with --sandbox an estate to act on.",
+    "demo": "Show it: start everything, order what the catalogue ships, and prove what was made.",
+    "check": "Check models and say what is wrong, with file and line.",
+    "show": "Show a model as one of the compiler's stages sees it.",
+    "publish": "Publish the models as Prefect deployments.",
+    "submit": "Order a model.",
+    "watch": "Follow a request, step by step.",
+    "requests": "List requests.",
+    "retry": "Let a request that is on hold go on from its failed step.",
+    "doctor": "Check this installation and say what to do.",
+    "api": "Run the HTTP API alone.",
+    "keeper": "Run the keeper alone: dispatch and reconciliation.",
+    "worker": "Run the worker of this machine alone.",
+}
+
+_EPILOG = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 something needed is not there, 130 interrupted."
+
+
+class _Deferred(TyperCommand):
+    """A command known by name and summary; its module is imported when it is parsed."""
+
+    def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
+        """Hand over to the real command, with its options."""
+        module = import_module(f"flows.commands.{self.name}")
+        return typer.main.get_command(module.app).make_context(info_name, args, parent=parent, **extra)
+
+
+class _Commands(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        summary = _COMMANDS.get(cmd_name)
+        return None if summary is None else _Deferred(cmd_name, help=summary)
+
+
+app = typer.Typer(
+    cls=_Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, epilog=_EPILOG
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"orderly {version('orderly')}")
+        raise typer.Exit
+
+
+@app.callback()
+def orderly(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fulfil service requests with no human touch."""
+
+
+def main() -> None:
+    """Run the command line; errors that a person can do something about end as a message and an honest exit code."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        app()
+    except CommandFailed as error:
+        sys.exit(complain(str(error), error.exit_code, error.details, as_json=as_json))
+    except (OrderlyError, RequestModelsError) as error:
+        sys.exit(complain(str(error), getattr(error, "exit_code", REFUSED), as_json=as_json))
+    except ConnectionError as error:
+        sys.exit(complain(str(error), UNAVAILABLE, as_json=as_json))
+
+
+if __name__ == "__main__":
+    main()
