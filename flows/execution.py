@@ -96,8 +96,9 @@ class Execution:
             case RequestState.SCHEDULED | RequestState.IN_PROGRESS | RequestState.ON_HOLD:
                 return self._claim(request, flow_run)
             case RequestState.VALIDATING | RequestState.AWAITING_APPROVAL | RequestState.WAITING:
+                why = request.state_reason or "nothing is decided yet"
                 return Suspend(
-                    f"Request {request.id} is {request.state.value}: {request.state_reason or 'nothing is decided yet'}."
+                    f"Request {request.id} is {request.state.value}: {why}."
                     " Resuming here decides nothing; decisions are made over Orderly's API."
                 )
             case RequestState.FULFILLED:

@@ -38,6 +38,8 @@ class Intent:
     arguments: dict[str, JsonValue]
     content: bytes | None
     progress: JsonValue
+    secrets: tuple[JsonValue, ...]
+    """Every secret of the request: none may be logged, wherever this call meets it."""
 
 
 def effect_token(request_id: str, path: str, generation: int, item_key: str = "") -> uuid.UUID:
@@ -117,7 +119,9 @@ class StepLedger:
             )
             pinned = self._step.content_digest
             content = None if pinned is None else tx.content.get(pinned)
-            return Intent(effect, attempt, _revealed(tx, self._id, row), content, progress)
+            return Intent(
+                effect, attempt, _revealed(tx, self._id, row), content, progress, tuple(tx.secrets.all(self._id))
+            )
 
         return self._records.run(write)
 

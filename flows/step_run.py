@@ -9,7 +9,7 @@ effect class.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
@@ -24,8 +24,7 @@ from request_models.actions import ActionCall, ActionFailed, ActionResult, Actio
 from request_models.expressions import ExpressionError, Omitted, evaluate, render
 from request_models.json_values import JsonValue
 from request_models.plan import Expression, Step
-from request_models.secrecy import value_at
-from request_models.value_checks import check_value
+from request_models.value_types import check_value
 
 _logger = logging.getLogger(__name__)
 
@@ -126,7 +125,7 @@ class StepRun:
         if refused is not None:
             return self._refuse(refused, queued)
         intent = self._ledger.intend(action.spec, queued)
-        self._secrets = tuple(_texts_at(intent.arguments, row.arguments.secret_pointers))
+        self._secrets = _masks(intent.secrets)
         try:
             answer = action.run(self._call(intent, row))
         except ActionFailed as error:
@@ -239,10 +238,10 @@ def is_true(value: JsonValue, condition: Expression) -> bool:
     return value
 
 
-def _texts_at(value: JsonValue, pointers: tuple[str, ...]) -> Iterator[str]:
-    """Every text at or below the pointers. Very short ones are passed over: masking them would garble every line."""
-    for pointer in pointers:
-        yield from (text for text in _texts(value_at(value, pointer)) if len(text) >= _SHORTEST_MASKED)
+def _masks(secrets: Iterable[JsonValue]) -> tuple[str, ...]:
+    """Every text in the secrets, longest first. Very short ones are left: masking them would garble every line."""
+    texts = {text for secret in secrets for text in _texts(secret) if len(text) >= _SHORTEST_MASKED}
+    return tuple(sorted(texts, key=len, reverse=True))
 
 
 def _texts(value: JsonValue) -> Iterator[str]:

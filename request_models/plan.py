@@ -7,10 +7,12 @@ nothing is ever parsed for templates twice: a literal stays a literal whatever b
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
-from functools import cached_property
-from typing import Any, ClassVar, cast
+from enum import StrEnum
+from functools import cache, cached_property
+from typing import Any, ClassVar, cast, get_args, get_origin, get_type_hints
 
 from request_models.actions import EffectClass, ErrorClass
+from request_models.errors import PlanFormatError
 from request_models.json_values import JsonValue, canonical_json
 
 PLAN_FORMAT = 1
@@ -202,6 +204,57 @@ class Plan:
     def to_json(self) -> dict[str, JsonValue]:
         """The plan as JSON; `plan_from_json` reads it back to an equal plan."""
         return cast(dict[str, JsonValue], _to_json(self))
+
+
+def plan_from_json(written: Mapping[str, JsonValue]) -> Plan:
+    """Read a plan back: the exact inverse of `Plan.to_json`.
+
+    Raises PlanFormatError for a format this version does not know, and for what is no plan at all.
+    """
+    if written.get("plan_format") != PLAN_FORMAT:
+        raise PlanFormatError(
+            f"The stored plan has format {written.get('plan_format')!r}, this version of Orderly reads {PLAN_FORMAT}. "
+            "Run it with the version that wrote it, or a newer one."
+        )
+    try:
+        return cast(Plan, _read(Plan, written))
+    except (KeyError, TypeError, ValueError) as error:
+        raise PlanFormatError(f"What is stored is no plan: {type(error).__name__}: {error}") from error
+
+
+_NODES: Mapping[str, type] = {node.kind: node for node in (Literal, Expression, Text, ListOf, MapOf)}
+
+
+def _read(wanted: Any, written: Any) -> Any:
+    """A value of the type `wanted` from its JSON."""
+    options = set(get_args(wanted)) - {type(None)}
+    if options == set(_NODES.values()):
+        return None if written is None else _read_dataclass(_NODES[written["kind"]], written)
+    if isinstance(wanted, type) and is_dataclass(wanted):
+        return _read_dataclass(wanted, written)
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
+        return wanted(written)
+    origin, parts = get_origin(wanted), get_args(wanted)
+    if origin is tuple:
+        return tuple(_read(parts[0], item) for item in written)
+    if origin is Mapping:
+        return {key: _read(parts[1], value) for key, value in written.items()}
+    if type(None) in parts and len(options) == 1:
+        return None if written is None else _read(options.pop(), written)
+    return written
+
+
+def _read_dataclass(wanted: type, written: Mapping[str, Any]) -> Any:
+    hints = _hints(wanted)
+    if wanted is Literal:
+        return Literal(written["value"])
+    return wanted(**{name: _read(hints[name], written[name]) for name in hints if name in written})
+
+
+@cache
+def _hints(wanted: type) -> Mapping[str, Any]:
+    known = get_type_hints(wanted)
+    return {item.name: known[item.name] for item in fields(wanted)}
 
 
 def _content_digests(steps: tuple[Step, ...]) -> Iterator[str | None]:

@@ -46,10 +46,3 @@ def _members(value: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     elif isinstance(value, list):
         for index, member in enumerate(value):
             yield str(index), member
-
-
-def value_at(value: JsonValue, pointer: str) -> JsonValue:
-    """What stands at a JSON pointer; None when nothing does."""
-    for token in pointer.split("/")[1:]:
-        value = next((member for key, member in _members(value) if key == token), None)
-    return value

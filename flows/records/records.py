@@ -80,6 +80,10 @@ class Records:
         """
         return cls(open_engine(database_url), keyring, clock)
 
+    def now(self) -> datetime:
+        """The time that claims expire by."""
+        return self._clock()
+
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()

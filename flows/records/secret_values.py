@@ -51,6 +51,13 @@ class Secrets:
             value = _replaced(value, pointer, self._open(request_id, sealed.owner, pointer))
         return value
 
+    def all(self, request_id: str) -> list[JsonValue]:
+        """Every secret of a request, so that none of them is ever logged; raises SealBroken, KeyringError."""
+        rows = self._connection.execute(
+            select(secrets.c.owner, secrets.c.pointer).where(secrets.c.request_id == request_id)
+        ).all()
+        return [self._open(request_id, row.owner, row.pointer) for row in rows]
+
     def _keep(self, request_id: str, owner: str, pointer: str, secret: JsonValue) -> None:
         sealed = self._keyring.seal(canonical_json(secret), _bound_to(request_id, owner, pointer))
         self._connection.execute(

@@ -1,0 +1,25 @@
+"""The application on SQLite, with the connector `stage`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.registry import Registry
+from flows.execution import Execution
+from flows.lifecycle import Lifecycle
+from flows.records.keyring import Keyring
+from flows.records.records import Records
+from flows.settings import load_settings
+from staging import House, Stage
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    settings = load_settings(state=tmp_path)
+    records = Records.open(settings.records_url, Keyring.open(settings.keyring_file))
+    records.migrate()
+    stage = Stage()
+    registry = Registry([stage])
+    yield House(settings, records, stage, Lifecycle(records, {}), Execution(records, registry, settings))
+    records.close()

@@ -1,0 +1,156 @@
+"""A whole application on SQLite with one connector, `stage`, that does what a test tells it and counts its effects."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from flows.execution import Execution, FlowRunIdentity, Proceed, Session
+from flows.lifecycle import Caller, Lifecycle, Order
+from flows.records.records import Records
+from flows.records.rows import Person, RequestRow
+from flows.settings import Settings
+from request_models.actions import Action, ActionCall, ActionResult, ActionSpec, EffectClass, Outcome
+from request_models.json_values import JsonValue
+from request_models.plan import Due, Expression, Literal, MapOf, Node, Output, Owners, Plan, Step
+from request_models.value_types import AnyType, Member, ObjectType, StringType
+
+ANNA = Person(id="anna", name="Anna", email="anna@example.org", groups=("engineering",))
+CALLER = Caller(
+    key_id="key-1",
+    person=ANNA,
+    scopes=frozenset({"requests:create", "requests:read", "requests:act"}),
+)
+
+Behaviour = Callable[[ActionCall], ActionResult]
+
+
+@dataclass
+class Staged:
+    """One action, and every call it got."""
+
+    spec: ActionSpec
+    behave: Behaviour
+    calls: list[ActionCall] = field(default_factory=list)
+
+    def run(self, call: ActionCall) -> ActionResult:
+        self.calls.append(call)
+        return self.behave(call)
+
+
+class Stage:
+    """The connector `stage`."""
+
+    name = "stage"
+
+    def __init__(self) -> None:
+        self.actions: dict[str, Staged] = {}
+
+    def action(
+        self, name: str, effect: EffectClass = EffectClass.IDEMPOTENT, behave: Behaviour | None = None
+    ) -> Staged:
+        """Set an action up; without `behave` it makes something and answers with its arguments."""
+        spec = ActionSpec(
+            name=f"stage.{name}",
+            title=name,
+            arguments=ObjectType(members={"text": Member(type=StringType())}),
+            result=AnyType(),
+            effect=effect,
+        )
+        staged = Staged(spec, behave or (lambda call: ActionResult(Outcome.MADE, dict(call.arguments))))
+        self.actions[spec.name] = staged
+        return staged
+
+    def find(self, name: str) -> Action | None:
+        return self.actions.get(name)
+
+    def names(self) -> Iterable[str]:
+        return list(self.actions)
+
+    def content(self, digest: str) -> bytes | None:
+        return None
+
+    def close(self) -> None:
+        return
+
+
+def text(node: Node) -> MapOf:
+    return MapOf({"text": node})
+
+
+def step(path: str, effect: EffectClass = EffectClass.IDEMPOTENT, **more: object) -> Step:
+    given: dict[str, object] = {"arguments": text(Literal(path)), **more}
+    return Step(path=path, title={"en": path}, uses=f"stage.{path}", contract="1", effect=effect, **given)  # type: ignore[arg-type]  # tests pass fields by name
+
+
+def plan_of(
+    *steps: Step, inputs: dict[str, JsonValue] | None = None, outputs: tuple[Output, ...] = (), **more: object
+) -> Plan:
+    schema: dict[str, JsonValue] = {
+        "type": "object",
+        "properties": inputs or {},
+        "required": list(inputs or {}),
+        "additionalProperties": False,
+    }
+    return Plan(
+        model="staged",
+        title={"en": "Staged"},
+        kind="resource",
+        service="stage",
+        summary={},
+        owners=Owners("somebody"),
+        inputs=schema,
+        due=Due(900),
+        steps=steps,
+        outputs=outputs,
+        **more,  # type: ignore[arg-type]  # tests pass fields by name
+    )
+
+
+def expression(source: str, *, secret: bool = False) -> Expression:
+    return Expression(source, secret=secret)
+
+
+def run_of(request: RequestRow) -> FlowRunIdentity:
+    """The flow run that the dispatcher made for a request."""
+    return FlowRunIdentity(f"run-of-{request.id}", request.dispatch_key)
+
+
+@dataclass
+class House:
+    """The application under test."""
+
+    settings: Settings
+    records: Records
+    stage: Stage
+    lifecycle: Lifecycle
+    execution: Execution
+
+    def publish(self, plan: Plan) -> None:
+        self.records.run(lambda tx: (tx.plans.put(plan), tx.publications.put(plan.model, plan.digest)))
+
+    def order(self, plan: Plan, **inputs: JsonValue) -> RequestRow:
+        """Publish, order, and name the flow run as the dispatcher would."""
+        self.publish(plan)
+        request = self.lifecycle.submit(Order("staged", inputs), CALLER).request
+        return self.records.run(lambda tx: tx.requests.set_flow_run(request.id, None, f"orderly:{request.id}:nonce"))
+
+    def enter(self, request: RequestRow) -> Session:
+        entry = self.execution.enter(request.id, run_of(request))
+        assert isinstance(entry, Proceed), entry
+        return entry.session
+
+    def run(self, request: RequestRow, log: Callable[[str], None] = lambda line: None) -> list[str]:
+        """Run all steps as the flow does, up to the first that fails; gives `path:state` with `*` for cached ones."""
+        seen = []
+        with self.enter(request) as session:
+            for planned in session.steps():
+                report = session.run_step(planned, log)
+                seen.append(f"{report.path}:{report.state.value}{'*' if report.cached else ''}")
+                if report.state.value == "failed":
+                    break
+            session.finish()
+        return seen
+
+    def now(self, request: RequestRow) -> RequestRow:
+        found = self.records.read(lambda tx: tx.requests.get(request.id))
+        assert found is not None
+        return found
