@@ -1,0 +1,200 @@
+"""A connector that touches nothing: it records calls and answers as it is told.
+
+It ships, because models' own tests run on it: `Memory("aws", specs=real)` has the interfaces of the real connector, so
+that a model is compiled against real types and run against memory.
+"""
+
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from request_models.actions import (
+    ActionCall,
+    ActionCatalogue,
+    ActionFailed,
+    ActionResult,
+    ActionSpec,
+    EffectClass,
+    ErrorClass,
+    Outcome,
+)
+from request_models.json_values import JsonValue
+
+POLL_SECONDS = 0.01
+"""How often a delayed call looks whether it was cancelled."""
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What one call does: wait, have its effect or not, then answer or fail."""
+
+    result: ActionResult | None = None
+    failure: ActionFailed | None = None
+    delay_seconds: float = 0.0
+    has_effect: bool = True
+
+
+class Memory:
+    """A connector named `name`. Safe in threads.
+
+    Actions are those defined by `define` and, with `specs`, every action of that catalogue under this name. A call
+    nobody said anything about succeeds: `read` for read-only actions and `made` for others, with an empty result.
+    """
+
+    def __init__(self, name: str = "memory", *, specs: ActionCatalogue | None = None) -> None:
+        self._name = name
+        self._specs = specs
+        self._defined: dict[str, ActionSpec] = {}
+        self._lock = threading.Lock()
+        self._always: dict[str, _Reply] = {}
+        self._next: defaultdict[str, deque[_Reply]] = defaultdict(deque)
+        self._calls: list[ActionCall] = []
+        self._effects: list[ActionCall] = []
+        self._archives: dict[str, bytes] = {}
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def calls(self) -> tuple[ActionCall, ...]:
+        """Every call, in the order in which they came in, those that failed too."""
+        with self._lock:
+            return tuple(self._calls)
+
+    @property
+    def effects(self) -> tuple[ActionCall, ...]:
+        """The calls that changed the imagined world: one for each effect, however its answer ended.
+
+        A repeated token counts once where the action takes tokens, as the real system would have it.
+        """
+        with self._lock:
+            return tuple(self._effects)
+
+    def define(self, spec: ActionSpec, archive: bytes | None = None) -> None:
+        """Add an action. `archive` is the content its `content_digest` names. Raises ValueError for another's name."""
+        if spec.name.partition(".")[0] != self._name:
+            raise ValueError(f"the action '{spec.name}' does not belong to the connector '{self._name}'")
+        self._defined[spec.name] = spec
+        if archive is not None and spec.content_digest is not None:
+            self._archives[spec.content_digest] = archive
+
+    def answer(
+        self,
+        action: str,
+        result: JsonValue = None,
+        *,
+        outcome: Outcome | None = None,
+        before: JsonValue = None,
+        delay_seconds: float = 0.0,
+        times: int | None = None,
+    ) -> None:
+        """Succeed with `result`: from now on, or for the next `times` calls that have no other reply waiting."""
+        reply = ActionResult(outcome or self._usual_outcome(action), result=result, before=before)
+        self._tell(action, _Reply(result=reply, delay_seconds=delay_seconds), times)
+
+    def fail(
+        self,
+        action: str,
+        message: str = "It failed as told.",
+        *,
+        error_class: ErrorClass = ErrorClass.TRANSIENT,
+        code: str = "Told",
+        progress: JsonValue = None,
+        after_effect: bool = False,
+        delay_seconds: float = 0.0,
+        times: int | None = 1,
+    ) -> None:
+        """Fail the next `times` calls (None: all); `after_effect` fails after the world was changed: a lost answer."""
+        failure = ActionFailed(message, error_class=error_class, code=code, progress=progress)
+        self._tell(action, _Reply(failure=failure, delay_seconds=delay_seconds, has_effect=after_effect), times)
+
+    def find(self, name: str) -> "MemoryAction | None":
+        spec = self._spec(name)
+        return None if spec is None else MemoryAction(spec, self)
+
+    def names(self) -> Iterable[str]:
+        """The actions defined here; those copied from a catalogue are found by name, but not listed."""
+        return tuple(self._defined)
+
+    def suggestions(self, name: str) -> list[str]:
+        return [] if self._specs is None else self._specs.suggestions(name)
+
+    def content(self, digest: str) -> bytes | None:
+        return self._archives.get(digest)
+
+    def close(self) -> None:
+        return None
+
+    def perform(self, spec: ActionSpec, call: ActionCall) -> ActionResult:
+        """Record a call and do as told. Raises ActionFailed."""
+        with self._lock:
+            self._calls.append(call)
+            reply = self._reply(spec)
+        self._wait(call, reply.delay_seconds)
+        if reply.has_effect and spec.effect is not EffectClass.READ_ONLY:
+            self._have_effect(spec, call)
+        if reply.failure is not None:
+            failure = reply.failure
+            raise ActionFailed(
+                str(failure), error_class=failure.error_class, code=failure.code, progress=failure.progress
+            )
+        assert reply.result is not None
+        return reply.result
+
+    def _spec(self, name: str) -> ActionSpec | None:
+        if name in self._defined:
+            return self._defined[name]
+        if self._specs is None or name.partition(".")[0] != self._name:
+            return None
+        return self._specs.spec(name)
+
+    def _usual_outcome(self, action: str) -> Outcome:
+        spec = self._spec(action)
+        if spec is None:
+            raise ValueError(f"the connector '{self._name}' has no action '{action}' to answer for")
+        return Outcome.READ if spec.effect is EffectClass.READ_ONLY else Outcome.MADE
+
+    def _tell(self, action: str, reply: _Reply, times: int | None) -> None:
+        self._usual_outcome(action)  # a mistyped name would otherwise wait for a call that never comes
+        with self._lock:
+            if times is None:
+                self._always[action] = reply
+            else:
+                self._next[action].extend([reply] * times)
+
+    def _reply(self, spec: ActionSpec) -> _Reply:
+        waiting = self._next[spec.name]
+        if waiting:
+            return waiting.popleft()
+        usual = _Reply(result=ActionResult(self._usual_outcome(spec.name), result={}))
+        return self._always.get(spec.name, usual)
+
+    def _have_effect(self, spec: ActionSpec, call: ActionCall) -> None:
+        with self._lock:
+            known = spec.effect is EffectClass.TAKES_TOKEN and any(done.token == call.token for done in self._effects)
+            if not known:
+                self._effects.append(call)
+
+    def _wait(self, call: ActionCall, seconds: float) -> None:
+        end = time.monotonic() + min(seconds, call.timeout_seconds or seconds)
+        while time.monotonic() < end:
+            if call.cancelled():
+                raise ActionFailed(f"{call.action} was cancelled.", error_class=ErrorClass.TRANSIENT, code="Cancelled")
+            time.sleep(POLL_SECONDS)
+        if call.timeout_seconds is not None and seconds > call.timeout_seconds:
+            raise ActionFailed(f"{call.action} ran out of time.", error_class=ErrorClass.UNKNOWN, code="Timeout")
+
+
+@dataclass(frozen=True)
+class MemoryAction:
+    """One action of a `Memory`."""
+
+    spec: ActionSpec
+    memory: Memory
+
+    def run(self, call: ActionCall) -> ActionResult:
+        """Record the call and do as the memory was told. Raises ActionFailed."""
+        return self.memory.perform(self.spec, replace(call, arguments=dict(call.arguments)))
