@@ -24,6 +24,7 @@ _COMMANDS = {
     "requests": "List requests.",
     "retry": "Let a request that is on hold go on from its failed step.",
     "doctor": "Check this installation and say what to do.",
+    "migrate": "Bring the records to this version; make the keyring and this machine's API key.",
     "api": "Run the HTTP API alone.",
     "keeper": "Run the keeper alone: dispatch and reconciliation.",
     "worker": "Run the worker of this machine alone.",

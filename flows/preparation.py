@@ -8,21 +8,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from flows.errors import OrderlyError
 from flows.records.keyring import Keyring
 from flows.records.records import Records
 from flows.settings import Settings
+from flows.state_folder import make_state_folder
 
 LOCAL_SCOPES = ("admin",)
 """Whoever can read the state folder can do anything with it already."""
-
-
-class FolderOpenToOthers(OrderlyError):
-    """The state folder can be read by others; it holds keys and what people typed."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(f"The state folder {folder} is open to other users of this machine. Run: chmod 700 {folder}")
-        self.folder = folder
 
 
 @dataclass(frozen=True)
@@ -48,13 +40,6 @@ def prepare(settings: Settings) -> Prepared:
     finally:
         records.close()
     return Prepared(_without_password(settings.records_url), settings.keyring_file, settings.local_api_key_file, made)
-
-
-def make_state_folder(folder: Path) -> None:
-    """Make the state folder, for its owner only. Raises FolderOpenToOthers when it is there and is open."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
-        raise FolderOpenToOthers(folder)
 
 
 def _ensure_local_key(records: Records, path: Path) -> bool:

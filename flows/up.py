@@ -12,9 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.errors import OrderlyError
-from flows.preparation import make_state_folder
 from flows.running import Running, forget_running, started_at
+from flows.sandbox.inspection import status
 from flows.settings import SETTINGS_FILES, Settings, settings_files
+from flows.state_folder import make_state_folder
 from flows.supervision import Change, Part, Supervisor, sweep
 
 LOOPBACK = "127.0.0.1"
@@ -73,11 +74,6 @@ class Setup:
         return self.state / "sandbox" / "settings.yaml"
 
     @property
-    def sandbox_ready(self) -> Path:
-        """There while the sandbox runs."""
-        return self.state / "sandbox" / "ready.json"
-
-    @property
     def layers(self) -> tuple[Path, ...]:
         """The settings files of every part."""
         return (*settings_files(), *((self.sandbox_settings,) if self.sandbox else ()))
@@ -102,7 +98,6 @@ def run_up(setup: Setup, tell: Callable[[Change], None], when_ready: Callable[[]
         sweep(_mark(setup.state))
         for folder in ("logs", "prefect", "work"):
             (setup.state / folder).mkdir(mode=0o700, exist_ok=True)
-        setup.sandbox_ready.unlink(missing_ok=True)
         supervisor = Supervisor(_parts(setup), _mark(setup.state), tell)
         _running(setup).write(setup.state)
         try:
@@ -147,8 +142,9 @@ def _parts(setup: Setup) -> Sequence[Part]:
         "flows.sandbox",
         "--state",
         str(setup.state),
-        ready=setup.sandbox_ready.exists,
+        ready=lambda: status(setup.state) is not None,
         essential=True,
+        gives_up_at=(2,),
         # The layer it writes does not exist when it starts.
         more={SETTINGS_FILES: os.pathsep.join(str(path) for path in settings_files())},
     )

@@ -1,6 +1,6 @@
 """The route class of everything under /v1: first the key, then the body, then the handler."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from fastapi import Request, Response
@@ -9,6 +9,9 @@ from fastapi.routing import APIRoute
 
 from flows.api.authentication import authenticate
 from flows.api.bodies import StrictRequest, refuse_what_is_not_said_to_be_json
+
+_MEDIA_TYPE = b"content-type"
+_JSON = (_MEDIA_TYPE, b"application/json")
 
 
 class GuardedRoute(APIRoute):
@@ -21,8 +24,15 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             application = request.app.state.application
             request.state.caller = await run_in_threadpool(authenticate, application.records, request)
+            scope = request.scope
             if self.body_field is not None:
                 refuse_what_is_not_said_to_be_json(request)
-            return await handle(StrictRequest(request.scope, request.receive))
+                # The framework reads a body as JSON only if it is said to be; ours is JSON or nothing.
+                scope = {**scope, "headers": [*_without_media_type(scope["headers"]), _JSON]}
+            return await handle(StrictRequest(scope, request.receive))
 
         return guarded
+
+
+def _without_media_type(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
+    return [(name, value) for name, value in headers if name != _MEDIA_TYPE]

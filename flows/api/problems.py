@@ -183,12 +183,26 @@ async def _validation_error(request: Request, error: Exception) -> JSONResponse:
     return _response(problem, request.url.path)
 
 
+_MESSAGES = {
+    "missing": "This is required.",
+    "extra_forbidden": "There is no such member here.",
+    "string_type": "This must be text.",
+    "dict_type": "This must be an object.",
+    "model_type": "This must be an object.",
+    "model_attributes_type": "This must be an object.",
+    "list_type": "This must be a list.",
+    "int_parsing": "This must be a whole number.",
+}
+"""In place of the words of the library, which speak of its own types."""
+
+
 def _part(fault: Mapping[str, Any]) -> ProblemPart:
     place, *rest = fault["loc"]
+    message = _MESSAGES.get(fault["type"], fault["msg"])
     if place == "body":
         pointer = "".join(f"/{escape_pointer(str(step))}" for step in rest)
-        return ProblemPart(pointer=pointer, code=fault["type"], message=fault["msg"])
-    return ProblemPart(parameter=".".join(str(step) for step in rest), code=fault["type"], message=fault["msg"])
+        return ProblemPart(pointer=pointer, code=fault["type"], message=message)
+    return ProblemPart(parameter=".".join(str(step) for step in rest), code=fault["type"], message=message)
 
 
 async def _orderly_error(request: Request, error: Exception) -> JSONResponse:

@@ -7,12 +7,12 @@ import typer
 import uvicorn
 
 from flows.api.app import create_app
+from flows.commands.output import LOG_FORMAT
 from flows.settings import load_settings
 from flows.wiring import Application
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
-_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 _DRAIN_SECONDS = 5
 
 
@@ -22,7 +22,7 @@ def api(
 ) -> None:
     """Run the HTTP API alone, until SIGTERM. Its records must have been migrated."""
     settings = load_settings()
-    logging.basicConfig(level=logging.INFO, format=_LOG_FORMAT)
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
     application = Application.open(settings)
     try:
         uvicorn.run(

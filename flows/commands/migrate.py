@@ -8,7 +8,7 @@ from flows.commands.local import local_settings
 from flows.commands.output import AsJson, console, write_json
 from flows.preparation import prepare
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

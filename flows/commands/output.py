@@ -10,6 +10,8 @@ from rich.console import Console
 
 from request_models.json_values import JsonValue
 
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
 AsJson = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]
 
 

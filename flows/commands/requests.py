@@ -11,7 +11,7 @@ from flows.commands.client import ApiClient
 from flows.commands.output import AsJson, console, write_json
 from flows.commands.progress import state_text
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 _LARGEST_PAGE = 200
 

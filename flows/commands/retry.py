@@ -8,7 +8,7 @@ from flows.commands.client import ApiClient
 from flows.commands.output import AsJson, console, write_json
 from flows.commands.watch import watch_request
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

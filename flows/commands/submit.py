@@ -18,7 +18,7 @@ from flows.commands.output import AsJson, console, write_json
 from flows.commands.watch import watch_request
 from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 class _TextDates(SafeConstructor):

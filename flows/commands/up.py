@@ -13,7 +13,7 @@ from flows.settings import load_settings
 from flows.supervision import Change, Phase, tail
 from flows.up import Setup, run_up, set_up
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from flows.commands.output import AsJson, console, write_json_line
 from flows.commands.progress import follow, versions
 from flows.commands.results import print_results
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False)
 
 
 @app.command()

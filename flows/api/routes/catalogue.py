@@ -62,7 +62,9 @@ def get_model(
     request: Request,
     response: Response,
     caller: AuthenticatedCaller,
-    if_none_match: Annotated[str | None, Header(description="An ETag; answered by 304 while it still holds.")] = None,
+    if_none_match: Annotated[
+        str | None, Header(alias="If-None-Match", description="An ETag; answered by 304 while it still holds.")
+    ] = None,
 ) -> ModelDetail | Response:
     """One model, with the form that asks for its inputs."""
     caller.require(CATALOGUE_READ)

@@ -22,7 +22,7 @@ from request_models.json_values import canonical_json
 
 router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=GuardedRoute)
 
-RequestId = Annotated[str, Path(description="The request's id.", max_length=100)]
+RequestId = Annotated[str, Path(description="The request's id.")]
 _PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
 
@@ -58,6 +58,7 @@ def create_request(
     idempotency_key: Annotated[
         str | None,
         Header(
+            alias="Idempotency-Key",
             max_length=200,
             pattern=_PRINTABLE,
             description="Any text of yours, new for each order; with the same body it gives the first answer again.",

@@ -1,0 +1,65 @@
+"""Models as the commands read them: loaded, compiled, and what is wrong said once."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.commands.exits import USAGE, CommandFailed
+from flows.wiring import Application
+from request_models.compiler import Compilation, compile_model
+from request_models.diagnostics import Diagnostic, has_errors, in_order
+from request_models.loading import Loaded, load_catalogue, load_file
+from request_models.plan import Plan
+
+
+@dataclass(frozen=True)
+class CompiledModels:
+    """Compilations by model name, and everything that was found wrong on the way."""
+
+    compilations: Mapping[str, Compilation]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def plans(self) -> tuple[Plan, ...]:
+        """The plans of the models that are right."""
+        return tuple(made.plan for made in self.compilations.values() if made.plan is not None)
+
+    @property
+    def wrong(self) -> bool:
+        """Whether anything is refused."""
+        return has_errors(self.diagnostics)
+
+
+def compile_models(application: Application, loaded: Loaded) -> CompiledModels:
+    """Compile what was loaded against the connectors of this installation. Raises ConnectorUnavailable."""
+    made = {
+        source.model: compile_model(source, application.registry, application.settings.public)
+        for source in loaded.models
+    }
+    found = [*loaded.diagnostics, *(each for one in made.values() for each in one.diagnostics)]
+    return CompiledModels(made, in_order(found))
+
+
+def load_models(application: Application, paths: Iterable[Path]) -> Loaded:
+    """The models of the files and folders named, or of all folders that the settings name."""
+    named = list(paths)
+    if not named:
+        return load_catalogue(application.model_folders)
+    models, diagnostics = [], []
+    for path in named:
+        if path.is_dir():
+            loaded = load_catalogue([_models_folder(path)])
+            models += loaded.models
+            diagnostics += loaded.diagnostics
+        elif path.exists():
+            model, found = load_file(path)
+            models += [model] if model is not None else []
+            diagnostics += found
+        else:
+            raise CommandFailed(f"There is no file or folder {path}.", USAGE)
+    return Loaded(tuple(models), in_order(diagnostics))
+
+
+def _models_folder(path: Path) -> Path:
+    """A content folder stands for its models."""
+    return path / "models" if (path / "models").is_dir() else path
