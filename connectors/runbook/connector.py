@@ -1,0 +1,89 @@
+"""The connector: `runbook.<playbook>` for every playbook with a meta in the runbooks folders."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from connectors.registry import ConnectorContext
+from connectors.runbook.action import RunbookAction
+from connectors.runbook.content import Folders, Runbook, read_runbook
+from connectors.runbook.errors import RunbookError
+from connectors.runbook.names_set import refuse_overwritten_arguments
+from connectors.runbook.run import sweep
+from connectors.runbook.settings import RunbookSettings
+from request_models.actions import ActionSpec
+from request_models.json_values import JsonValue
+
+NAME = "runbook"
+
+
+class RunbookConnector:
+    """Reads the folders anew at each `find`, so that an edited runbook is what the next publishing sees."""
+
+    def __init__(self, settings: RunbookSettings, folders: Folders, state: Path) -> None:
+        self._settings = settings
+        self._folders = folders
+        self._runs = state / "runs"
+        self._archives: dict[str, bytes] = {}
+        sweep(self._runs)
+
+    @property
+    def name(self) -> str:
+        """The first part of the actions' names."""
+        return NAME
+
+    def find(self, name: str) -> RunbookAction | None:
+        """The action of a playbook. Raises BadMeta or UnsafeRunbook when it is there but cannot be offered."""
+        system, _, playbook = name.partition(".")
+        file = self._folders.playbooks().get(playbook)
+        if system != NAME or file is None:
+            return None
+        runbook = read_runbook(playbook, file, self._folders)
+        refuse_overwritten_arguments(runbook)
+        archive = runbook.archive
+        self._archives[runbook.digest] = archive
+        return RunbookAction(_spec(runbook), archive, self._settings, self._runs)
+
+    def names(self) -> Iterator[str]:
+        """The actions that can be offered, sorted; what is wrong with the others is in `problems`."""
+        broken = self.problems()
+        return (f"{NAME}.{name}" for name in sorted(self._folders.playbooks()) if f"{NAME}.{name}" not in broken)
+
+    def problems(self) -> dict[str, RunbookError]:
+        """Why a playbook that has a meta is not offered, by the action's name."""
+        found: dict[str, RunbookError] = {}
+        for name in sorted(self._folders.playbooks()):
+            try:
+                self.find(f"{NAME}.{name}")
+            except RunbookError as error:
+                found[f"{NAME}.{name}"] = error
+        return found
+
+    def content(self, digest: str) -> bytes | None:
+        """The archive of a runbook that `find` gave with this digest."""
+        return self._archives.get(digest)
+
+    def close(self) -> None:
+        """Nothing is held open between runs."""
+        self._archives.clear()
+
+
+def connector(settings: Mapping[str, JsonValue], context: ConnectorContext) -> RunbookConnector:
+    """The connector's factory. Raises pydantic.ValidationError for settings it does not know."""
+    return RunbookConnector(
+        RunbookSettings.model_validate(settings), Folders.of(context.content_folders), context.state
+    )
+
+
+def _spec(runbook: Runbook) -> ActionSpec:
+    meta = runbook.meta
+    return ActionSpec(
+        name=f"{NAME}.{runbook.name}",
+        title=meta.title,
+        arguments=meta.arguments_type,
+        result=meta.result_type,
+        effect=meta.effect,
+        contract=meta.contract,
+        takes_hosts=meta.hosts,
+        content_digest=runbook.digest,
+        documentation=meta.description,
+    )

@@ -1,0 +1,22 @@
+"""What can be wrong with a runbook itself, found before it is ever run."""
+
+from pathlib import Path
+
+from connectors.errors import ConnectorError
+
+
+class RunbookError(ConnectorError):
+    """A runbook that cannot be offered as an action; the message says which file, what is wrong, what to do."""
+
+    def __init__(self, file: Path, why: str) -> None:
+        super().__init__(f"{file}: {why}")
+        self.file = file
+        self.why = why
+
+
+class BadMeta(RunbookError):
+    """A NAME.meta.yml that is missing, cannot be read, or says something it may not."""
+
+
+class UnsafeRunbook(RunbookError):
+    """A playbook or role in which an argument could be overwritten, or whose content cannot be told from its files."""

@@ -1,0 +1,147 @@
+"""What a run's events say: a line for the operator as each comes, and at the end what became of each host."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MASK = "********"
+MAX_MESSAGE = 2000
+
+_ON_ENGINE = {
+    "add_host", "assert", "debug", "fail", "group_by", "import_role", "include_role", "include_tasks", "include_vars",
+    "meta", "pause", "set_fact", "set_stats", "validate_argument_spec",
+}  # fmt: skip
+"""Actions that never reach the host."""
+
+_SAYS_LITTLE = {
+    "",
+    "non-zero return code",
+    "One or more items failed",
+    "MODULE FAILURE",
+    "Module result deserialization failed: No start of json char found",
+}
+"""Messages of Ansible's own after which the host's output says what happened."""
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A task that failed on a host. `of_arguments`: a role's argument spec refused what it was given."""
+
+    task: str
+    message: str
+    of_arguments: bool = False
+
+
+@dataclass
+class HostReport:
+    """What happened on one host. `reached` once any task ran there; counts are Ansible's own, from its statistics."""
+
+    reached: bool = False
+    unreachable: str | None = None
+    failure: Failure | None = None
+    changed: int = 0
+    failed: bool = False
+
+    @property
+    def good(self) -> bool:
+        """Nothing went wrong that was not rescued."""
+        return not self.failed
+
+
+class Events:
+    """Takes ansible-runner's events one by one. `log` gets one plain line a task and host, without secrets."""
+
+    def __init__(self, log: Callable[[str], None], masks: list[str]) -> None:
+        self._log = log
+        self._masks = masks
+        self.hosts: dict[str, HostReport] = {}
+        self.errors: list[str] = []
+        self.tasks_ran = False
+        self._output: list[str] = []
+
+    def take(self, event: Mapping[str, Any]) -> bool:
+        """Handle one event. False: ansible-runner shall not keep it as a file."""
+        kind = event["event"]
+        data: Mapping[str, Any] = event.get("event_data") or {}
+        if kind in {"runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped"}:
+            self._take_result(kind, data)
+        elif kind == "playbook_on_stats":
+            self._take_statistics(data)
+        elif event.get("stdout"):
+            self._take_text(kind, str(event["stdout"]))
+        return False
+
+    @property
+    def last_words(self) -> str:
+        """Why Ansible ended before any task, as it says itself."""
+        return "\n".join(self.errors or self._output[-5:])
+
+    def host(self, name: str) -> HostReport:
+        """The report of a host, a new one when nothing is known of it."""
+        return self.hosts.setdefault(name, HostReport())
+
+    def _take_result(self, kind: str, data: Mapping[str, Any]) -> None:
+        name = str(data.get("host"))
+        host = self.host(name)
+        result = data.get("res") or {}
+        task = self._plain(str(data.get("task") or "unnamed"))
+        action = str(data.get("task_action", "")).rpartition(".")[2]
+        self.tasks_ran = True
+        word = "ok"
+        if kind == "runner_on_unreachable":
+            host.unreachable = self._message(result)
+            host.failed = True
+            word = f"unreachable: {host.unreachable}"
+        elif kind == "runner_on_failed":
+            host.reached = host.reached or action not in _ON_ENGINE
+            message = self._message(result)
+            ignored = bool(data.get("ignore_errors"))
+            if not ignored:
+                host.failure = Failure(task, message, of_arguments="argument_errors" in result)
+            word = f"{'failed, ignored' if ignored else 'failed'}: {message}"
+        elif kind == "runner_on_skipped":
+            word = "skipped"
+        else:
+            host.reached = host.reached or action not in _ON_ENGINE
+            word = "changed" if result.get("changed") else "ok"
+        self._log(f"TASK {task}: {self._plain(name)}: {word}")
+
+    def _take_statistics(self, data: Mapping[str, Any]) -> None:
+        for name, count in (data.get("changed") or {}).items():
+            self.host(name).changed = int(count)
+        for part in ("failures", "dark"):
+            for name, count in (data.get(part) or {}).items():
+                self.host(name).failed = self.host(name).failed or int(count) > 0
+        for name in data.get("processed") or {}:
+            self.host(name)
+
+    def _take_text(self, kind: str, text: str) -> None:
+        plain = self._plain(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text))
+        if not plain.strip():
+            return
+        if kind == "error":
+            self.errors.append(plain)
+        else:
+            self._output.append(plain)
+        if kind in {"error", "warning", "system_warning"}:
+            self._log(plain)
+
+    def _message(self, result: Mapping[str, Any]) -> str:
+        """The host's own words."""
+        if "censored" in result:
+            return "hidden, because the task has no_log"
+        said = [str(result.get("msg") or "").strip()]
+        if said[0] in _SAYS_LITTLE:
+            said += [str(result.get(part) or "").strip() for part in ("stderr", "stdout", "module_stderr")]
+            said += [self._message(item) for item in result.get("results") or [] if item.get("failed")]
+        return self._plain("; ".join(dict.fromkeys(part for part in said if part))) or "the host gave no reason"
+
+    def _plain(self, text: str) -> str:
+        """One line, without secrets and control characters, of bounded length."""
+        for secret in self._masks:
+            text = text.replace(secret, MASK)
+        text = _CONTROL.sub(" ", text).strip()
+        return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} [...]"

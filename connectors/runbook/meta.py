@@ -1,0 +1,105 @@
+"""`NAME.meta.yml`: what a playbook promises as an action; `runbooks/playbooks/linux_account.meta.yml` is an example.
+
+- `title`, `description`: texts. `contract`: raised when arguments or outputs change incompatibly (default "1").
+- `effect`: read-only, idempotent, or not-repeatable (the default).
+- `check_mode`: honest, partial or none: how far a run with --check can be believed.
+- `arguments`: written as the options of a role's meta/argument_specs.yml, with pattern and bounds (argument_specs.py).
+- `outputs`: what the final task gives for each host, written like arguments.
+- `single`: true when there is one output for the run, whatever host gave it. `hosts`: false when it acts from here, on
+  the implicit localhost.
+"""
+
+import keyword
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+
+from connectors.runbook.ansible_yaml import read_yaml
+from connectors.runbook.argument_specs import Option, object_type
+from connectors.runbook.errors import BadMeta
+from request_models.actions import EffectClass
+from request_models.value_types import Member, ObjectType, StringType, ValueType
+
+SUFFIX = ".meta.yml"
+
+OUTCOMES = ("made", "changed", "already_so")
+
+Effect = Literal[EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.NOT_REPEATABLE]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+RESERVED = frozenset(
+    {
+        # Ansible's magic variables and keywords,
+        "action", "any_errors_fatal", "args", "async", "become", "become_user", "become_method", "changed_when",
+        "check_mode", "collections", "connection", "debugger", "delegate_facts", "delegate_to", "diff",
+        "environment", "fact_path", "failed_when", "force_handlers", "gather_facts", "gather_subset",
+        "gather_timeout", "group_names", "groups", "handlers", "hosts", "hostvars", "ignore_errors",
+        "ignore_unreachable", "include", "inventory_dir", "inventory_file", "inventory_hostname",
+        "inventory_hostname_short", "item", "lookup", "loop", "loop_control", "max_fail_percentage",
+        "module_defaults", "name", "namespace", "no_log", "notify", "omit", "order", "play_hosts", "playbook_dir",
+        "poll", "port", "post_tasks", "pre_tasks", "q", "query", "register", "remote_user", "retries",
+        "role_name", "role_names", "role_path", "role_uuid", "roles", "run_once", "serial", "strategy", "tags",
+        "tasks", "throttle", "timeout", "until", "vars", "vars_files", "vars_prompt", "when", "with_items",
+        # and what Jinja puts into every template.
+        "range", "dict", "lipsum", "cycler", "joiner", "now", "undef", "true", "false", "none", "and", "or",
+        "not", "is", "in", "if", "else", "elif", "for", "block", "endblock", "macro", "set", "filter", "call",
+        "import", "from", "extends", "self", "caller", "varargs", "kwargs", "context",
+    }
+)  # fmt: skip
+
+
+class Meta(BaseModel):
+    """A playbook's interface. Undo is no part of it: a model says how its step is undone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: StrictStr
+    description: StrictStr = ""
+    contract: StrictStr = "1"
+    effect: Effect = EffectClass.NOT_REPEATABLE
+    check_mode: Literal["honest", "partial", "none"]
+    single: bool = False
+    hosts: bool = True
+    arguments: dict[Name, Option] = Field(default_factory=dict)
+    outputs: dict[Name, Option] = Field(default_factory=dict)
+
+    @property
+    def arguments_type(self) -> ObjectType:
+        """What a step gives."""
+        return object_type(self.arguments)
+
+    @property
+    def output_type(self) -> ObjectType:
+        """What one host, or a `single` run, reports."""
+        return object_type(self.outputs)
+
+    @property
+    def result_type(self) -> ValueType:
+        """What a step gets: the output itself with `single`, else `hosts`, with the output and outcome of each."""
+        if self.single:
+            return self.output_type
+        outcome = Member(type=StringType(enum=OUTCOMES), required=True)
+        of_host = ObjectType(members={**self.output_type.members, "outcome": outcome})
+        return ObjectType(members={"hosts": Member(type=ObjectType(others=of_host), required=True)})
+
+
+def read_meta(file: Path) -> Meta:
+    """Read and check a meta file. Raises BadMeta."""
+    if not file.is_file():
+        raise BadMeta(file, "is missing: a playbook is offered as an action when its meta says what it takes and gives")
+    try:
+        meta = Meta.model_validate(read_yaml(file, BadMeta))
+    except ValidationError as error:
+        problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
+        raise BadMeta(file, "; ".join(problems)) from error
+    for name in meta.arguments:
+        _refuse_reserved(file, name)
+    return meta
+
+
+def _refuse_reserved(file: Path, name: str) -> None:
+    if name in RESERVED or keyword.iskeyword(name):
+        raise BadMeta(file, f"arguments.{name}: the name means something to Ansible or Jinja already; take another")
+    if name.startswith(("ansible_", "orderly_")):
+        raise BadMeta(file, f"arguments.{name}: names that begin with ansible_ or orderly_ steer the run; take another")

@@ -1,0 +1,115 @@
+# Part of Orderly. Copyright the Orderly contributors.
+# GNU General Public License v3.0 or later (see runbooks/plugins/LICENSE)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The callback that ansible-runner's own one builds on: quiet, masking, and the way out for outputs."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import typing as t
+from importlib.abc import Loader
+from importlib.machinery import ModuleSpec
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+from ansible.plugins.callback import CallbackBase
+
+# Plugins cannot import one another by name; this is the file they share.
+_FILE = Path(__file__).resolve().parents[1] / "orderly_exchange.py"
+_SPEC = t.cast(ModuleSpec, spec_from_file_location("orderly_exchange", _FILE))
+orderly_exchange = module_from_spec(_SPEC)
+t.cast(Loader, _SPEC.loader).exec_module(orderly_exchange)
+
+DOCUMENTATION = """
+    name: orderly_run
+    type: stdout
+    short_description: Reports a run to Orderly
+    version_added: "0.1.0"
+    description:
+      - Prints nothing; ansible-runner's callback extends this one and sends the events.
+      - Takes the secrets of the run out of each event before it is written down.
+      - Sends the outputs of the final task (a C(debug) whose C(msg) has the one key C(outputs)) to the engine.
+      - Ends the run before the first task when a name the step asked for is not in the inventory.
+    options: {}
+"""
+
+MASK = "********"
+DEBUG = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
+
+
+class CallbackModule(CallbackBase):
+    """What a run tells the engine besides events."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "orderly_run"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._first_play = True
+        if orderly_exchange.is_orderly_run():
+            _mask_what_is_written(sys.modules[type(self).__module__], orderly_exchange.ask(want="masks"))
+
+    def v2_playbook_on_play_start(self, play: t.Any) -> None:
+        """Mark what the run starts on hosts, and ask whether the hosts are what the step meant."""
+        if not orderly_exchange.is_orderly_run():
+            return
+        inventory = play.get_variable_manager()._inventory  # noqa: SLF001 - no other way to the inventory from a callback
+        names = [host.name for host in inventory.get_hosts(play.hosts)]
+        known = sorted({*inventory.groups, *inventory.hosts})
+        answer = orderly_exchange.ask(want="to_play", hosts=names, known=known if self._first_play else None)
+        self._first_play = False
+        if not answer["go"]:
+            sys.stdout.flush()
+            os._exit(4)  # nothing runs yet; an exception would be caught and the play would go on
+
+    def v2_runner_on_ok(self, result: t.Any) -> None:
+        """Pass on the outputs of the final task."""
+        if not orderly_exchange.is_orderly_run() or result.task.action not in DEBUG:
+            return
+        message = result.result.get("msg")
+        if isinstance(message, dict) and set(message) == {"outputs"}:
+            outputs = json.loads(json.dumps(message["outputs"]))
+            orderly_exchange.ask(want="to_report", host=result.host.get_name(), outputs=outputs)
+
+
+class MaskedEvents:
+    """Stands before ansible-runner's event files."""
+
+    def __init__(self, events: t.Any, secrets: list[str]) -> None:
+        self._events = events
+        self._secrets = secrets
+
+    def set(self, key: str, value: dict[str, t.Any]) -> None:
+        """Write one event, without its secrets."""
+        self._events.set(key, self._masked(_without_outputs(value)))
+
+    def _masked(self, value: t.Any) -> t.Any:
+        if isinstance(value, dict):
+            return {self._masked(key): self._masked(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._masked(item) for item in value]
+        if isinstance(value, str):
+            for secret in self._secrets:
+                value = value.replace(secret, MASK)
+        return value
+
+
+def _mask_what_is_written(runner_callback: t.Any, secrets: list[str]) -> None:
+    # ansible-runner's callback extends this class, so this instance's class lives in its module: the one place where
+    # an event can be changed before it is a file.
+    context = getattr(runner_callback, "event_context", None)
+    if context is not None:
+        context.cache = MaskedEvents(context.cache, secrets)
+
+
+def _without_outputs(event: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The event without the outputs of the final task: they went to the engine, and may hold a secret just made."""
+    data = event.get("event_data", {})
+    result = data.get("res")
+    message = result.get("msg") if isinstance(result, dict) else None
+    if data.get("task_action") in DEBUG and isinstance(message, dict) and set(message) == {"outputs"}:
+        return {**event, "event_data": {**data, "res": {"changed": False, "msg": {"outputs": "passed on to Orderly"}}}}
+    return event
