@@ -1,4 +1,4 @@
-"""The application on SQLite, with the connector `stage`."""
+"""The application on SQLite and on PostgreSQL, with the connector `stage`."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,9 +14,10 @@ from flows.settings import load_settings
 from staging import House, Stage
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    settings = load_settings(state=tmp_path)
+@pytest.fixture(params=["sqlite", "postgresql"])
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    url = request.getfixturevalue("fresh_postgres_url") if request.param == "postgresql" else None
+    settings = load_settings(state=tmp_path, database_url=url)
     records = Records.open(settings.records_url, Keyring.open(settings.keyring_file))
     records.migrate()
     stage = Stage()
