@@ -109,6 +109,8 @@ def run_up(setup: Setup, tell: Callable[[Change], None], when_ready: Callable[[]
 def _parts(setup: Setup) -> Sequence[Part]:
     """In the order in which they start; they stop in reverse."""
     environment = _environment(setup)
+    # The layer that the sandbox writes does not exist when the first parts start.
+    before_sandbox = {SETTINGS_FILES: os.pathsep.join(str(path) for path in settings_files())}
     base = ("records", "sandbox") if setup.sandbox else ("records",)
 
     def part(
@@ -145,11 +147,12 @@ def _parts(setup: Setup) -> Sequence[Part]:
         ready=lambda: status(setup.state) is not None,
         essential=True,
         gives_up_at=(2,),
-        # The layer it writes does not exist when it starts.
-        more={SETTINGS_FILES: os.pathsep.join(str(path) for path in settings_files())},
+        more=before_sandbox,
     )
     return (
-        part("records", "-m", "flows.cli", "migrate", once=True, essential=True, gives_up_at=(1, 2)),
+        part(
+            "records", "-m", "flows.cli", "migrate", once=True, essential=True, gives_up_at=(1, 2), more=before_sandbox
+        ),
         *((sandbox,) if setup.sandbox else ()),
         part(
             "prefect",

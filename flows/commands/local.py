@@ -13,7 +13,7 @@ def local_settings() -> Settings:
     """
     settings = load_settings()
     running = find_running(settings.state)
-    if running is None or os.environ.get(SETTINGS_FILES):
+    if running is None or SETTINGS_FILES in os.environ:
         return settings
     os.environ[SETTINGS_FILES] = os.pathsep.join(running.settings)
     return load_settings(prefect={"api_url": running.prefect_api})
