@@ -112,7 +112,7 @@ class ExactText(TypeDecorator[str]):
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else escape(value)
+        return None if value is None else _escape(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         if value is None or "\\" not in value:
@@ -120,8 +120,7 @@ class ExactText(TypeDecorator[str]):
         return "\\".join(part.replace("\\0", "\0") for part in value.split("\\\\"))
 
 
-def escape(text: str) -> str:
-    """How ExactText writes a text."""
+def _escape(text: str) -> str:
     refuse_what_is_not_json(text)
     return text.replace("\\", "\\\\").replace("\0", "\\0")
 

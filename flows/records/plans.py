@@ -1,14 +1,16 @@
 """Compiled plans by digest: a request runs the plan it was accepted with, whatever became of the model (section 2)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import cast
 
 from sqlalchemy import Connection, select
 
 from flows.records.errors import NotFound
 from flows.records.tables import plans
 from flows.records.upsert import insert_into
-from request_models.plan import Plan
+from request_models.json_values import JsonValue
+from request_models.plan import Plan, plan_from_json
 
 
 class Plans:
@@ -36,6 +38,4 @@ class Plans:
         written = self._connection.execute(select(plans.c.plan).where(plans.c.digest == digest)).scalar_one_or_none()
         if written is None:
             raise NotFound("plan", digest)
-        from request_models.plan import plan_from_json
-
-        return plan_from_json(written)
+        return plan_from_json(cast(Mapping[str, JsonValue], written))

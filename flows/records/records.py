@@ -30,7 +30,7 @@ from flows.records.steps import Steps
 T = TypeVar("T")
 
 PATIENCE_SECONDS = 30.0
-"""How long `Records.run` rides out a busy database."""
+"""How long `Records.run` rides out a busy database, unless told otherwise."""
 
 _FIRST_PAUSE_SECONDS = 0.02
 _LONGEST_PAUSE_SECONDS = 1.0
@@ -66,19 +66,28 @@ class Records:
     a Conflict found by the database itself appears when the transaction is left, for nothing of it can be kept.
     """
 
-    def __init__(self, engine: Engine, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+    def __init__(self, engine: Engine, keyring: Keyring, clock: Callable[[], datetime], patience: float) -> None:
         self._engine = engine
         self._keyring = keyring
         self._clock = clock
+        self._patience = patience
         self._thread = threading.local()
 
     @classmethod
-    def open(cls, database_url: str, keyring: Keyring, clock: Callable[[], datetime] = utc_now) -> "Records":
+    def open(
+        cls,
+        database_url: str,
+        keyring: Keyring,
+        clock: Callable[[], datetime] = utc_now,
+        *,
+        patience: float = PATIENCE_SECONDS,
+    ) -> "Records":
         """Records in `sqlite:///FILE` or `postgresql://...`; nothing is migrated. Raises RecordsUnavailable.
 
-        `clock` gives aware datetimes; claims expire by it.
+        `clock` gives aware datetimes; claims expire by it. `patience`: for how many seconds a busy database is ridden
+        out.
         """
-        return cls(open_engine(database_url), keyring, clock)
+        return cls(open_engine(database_url), keyring, clock, patience)
 
     def now(self) -> datetime:
         """The time that claims expire by."""
@@ -106,7 +115,7 @@ class Records:
     def run(self, work: Callable[[Transaction], T]) -> T:
         """Do `work` in a transaction, again from the start while the database is busy, and give its answer.
 
-        `work` must have no effect outside the transaction. Raises RecordsBusy after PATIENCE_SECONDS, and
+        `work` must have no effect outside the transaction. Raises RecordsBusy when the patience is used up, and
         RecordsUnavailable at once when the connection is lost: a lost commit may have happened.
         """
         return self._patiently(lambda: self._once(self._engine, work))
@@ -137,7 +146,7 @@ class Records:
             self._thread.busy = False
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + self._patience
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:

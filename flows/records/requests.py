@@ -8,13 +8,13 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, upd
 
 from flows.records.audit import Audit
 from flows.records.claims import Claims
-from flows.records.column_types import escape
 from flows.records.cursors import read_cursor, write_cursor
 from flows.records.errors import IllegalTransition, NotFound
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
 from flows.records.states import LEGAL_MOVES, RequestState
 from flows.records.tables import requests
+from request_models.json_values import refuse_what_is_not_json
 
 SUBMITTED = "submitted"
 """The first event of each request."""
@@ -199,7 +199,7 @@ def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
             or_(requests.c.requester_id == wanted.involving, requests.c.requested_for_id == wanted.involving)
         )
     if wanted.text:
-        conditions.append(requests.c.search_text.contains(escape(wanted.text.lower()), autoescape=True))
+        conditions.append(requests.c.search_text.contains(_searchable(wanted.text), autoescape=True))
     if wanted.after_cursor is not None:
         submitted, request_id = read_cursor(wanted.after_cursor)
         same_moment = and_(requests.c.submitted == submitted, requests.c.id < request_id)
@@ -209,7 +209,13 @@ def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
 
 def _search_text(new: NewRequest) -> str:
     words = [new.id, new.model, new.source_id or "", *_names(new.requester), *_names(new.requested_for)]
-    return escape("\n".join(words).lower())
+    return _searchable("\n".join(words))
+
+
+def _searchable(text: str) -> str:
+    """Lower case, and a sign for NUL, which PostgreSQL's text refuses; not escaped, for parts of it are looked for."""
+    refuse_what_is_not_json(text)
+    return text.lower().replace("\0", "\N{SYMBOL FOR NULL}")
 
 
 def _names(person: Person) -> tuple[str, ...]:
