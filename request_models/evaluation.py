@@ -288,7 +288,7 @@ def _numeric(value: object, operator: str) -> int | float:
     return value
 
 
-def _number(value: int | float) -> int | float:
+def _number(value: float) -> int | float:
     if not -_LARGEST <= value <= _LARGEST:
         raise TypeRuleError("the result of a calculation is too large")
     return value

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from request_models.errors import TypeRuleError
-from request_models.expression_functions import Function, Work, equal_values, identity_key, say_kind, text_of, truth
+from request_models.expression_functions import Function, Work, identity_key, say_kind, text_of, truth
 from request_models.expression_tests import TESTS
 from request_models.formats import is_date, is_date_time
 from request_models.json_values import canonical_json
@@ -25,7 +25,6 @@ from request_models.type_algebra import (
 from request_models.value_types import (
     AnyType,
     ArrayType,
-    BooleanType,
     DateTimeType,
     DateType,
     IntegerType,

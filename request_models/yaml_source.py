@@ -90,7 +90,7 @@ class YamlSource:
             mark, width = self._within(mark, known, at)
         lines = self.text.split("\n")
         excerpt = lines[mark.line - 1].rstrip("\r") if mark.line <= len(lines) else ""
-        return Diagnostic(code, message, self.file, mark.line, mark.column, hint, severity, excerpt[:400], width)
+        return Diagnostic(code, message, self.file, mark.line, mark.column, hint, severity, _shown(excerpt, mark.column), width)
 
     def _within(self, mark: Mark, path: Path, text: str) -> tuple[Mark, int]:
         """Where `text` stands in the scalar that starts at `mark`; the scalar's start when it is not to be seen there."""
@@ -142,9 +142,9 @@ def read_yaml(file: str, content: bytes) -> YamlSource:
 
 def _refusal(file: str, text: str, refused: _Refused) -> YamlSource:
     lines = text.split("\n", refused.mark.line)
-    excerpt = lines[refused.mark.line - 1][:400].rstrip("\r") if refused.mark.line <= len(lines) else ""
+    excerpt = lines[refused.mark.line - 1].rstrip("\r") if refused.mark.line <= len(lines) else ""
     mark = refused.mark
-    found = Diagnostic(refused.code, refused.message, file, mark.line, mark.column, refused.hint, excerpt=excerpt)
+    found = Diagnostic(refused.code, refused.message, file, mark.line, mark.column, refused.hint, excerpt=_shown(excerpt, mark.column))
     return YamlSource(file, text, diagnostics=(found,))
 
 
@@ -281,10 +281,15 @@ class _Placing:
         hint = "keep one of the two"
         self._found.append(
             Diagnostic(
-                "duplicate-key", message, self._source.file, place.line, place.column, hint, excerpt=excerpt[:400],
+                "duplicate-key", message, self._source.file, place.line, place.column, hint, excerpt=_shown(excerpt, place.column),
                 width=len(key),
             )
         )  # fmt: skip
+
+
+def _shown(line: str, column: int) -> str:
+    """The line, if it is of a length that can be looked at around the place."""
+    return line[: max(200, column + 40)] if column < 300 else ""
 
 
 def _mark(event: Any) -> Mark:

@@ -1,0 +1,105 @@
+"""Every argument fits its action: known, of the right type, and none that must be given is left out."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+
+from request_models.actions import ActionSpec
+from request_models.assignability import assignment
+from request_models.findings import Finding
+from request_models.plan import Literal
+from request_models.type_algebra import options, resolved, say_type
+from request_models.typed import Typed, TypedNode
+from request_models.value_types import AnyType, ArrayType, Mismatch, ObjectType, UnionType, ValueType, check_value
+from request_models.yaml_source import Path
+
+
+def check(typed: Typed) -> Iterator[Finding]:
+    """`missing-argument`, `unknown-argument`, `argument-type`."""
+    for step in typed.steps:
+        if step.resolved.spec is not None:
+            yield from _call(step.resolved.spec, step.arguments, step.resolved.path)
+        for undo in step.undo:
+            if undo.resolved.spec is not None:
+                yield from _call(undo.resolved.spec, undo.arguments, undo.resolved.path)
+
+
+def _call(spec: ActionSpec, arguments: TypedNode, path: Path) -> Iterator[Finding]:
+    # What must be given is told at `uses`: where nothing is given there may be no `with` to point at.
+    yield from _map(arguments, spec.arguments, f"`{spec.name}`", missing_at=(*path, "uses"))
+
+
+def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
+    wanted = resolved(wanted)
+    if node.problems or isinstance(wanted, AnyType):
+        return
+    if isinstance(wanted, UnionType) and (node.members is not None or node.items is not None):
+        yield from _closest(node, wanted, name)
+    elif node.members is not None and isinstance(wanted, ObjectType):
+        yield from _map(node, wanted, name, missing_at=node.path)
+    elif node.items is not None and isinstance(wanted, ArrayType):
+        yield from _list(node, wanted, name)
+    elif isinstance(node.node, Literal):
+        yield from (_mismatch(node, name, wrong) for wrong in check_value(wanted, node.node.value))
+    elif (given := node.given_type) is not None:
+        for wrong in assignment(given, wanted).mismatches[:3]:
+            yield Finding(node.path, "argument-type", f"{name} {_at(wrong)}{wrong.message}")
+
+
+def _closest(node: TypedNode, wanted: UnionType, name: str) -> Iterator[Finding]:
+    tried = [list(_fits(node, option, name)) for option in options(wanted)]
+    if tried and all(tried):
+        yield from min(tried, key=len)
+
+
+def _map(node: TypedNode, wanted: ObjectType, name: str, missing_at: Path) -> Iterator[Finding]:
+    members = node.members or {}
+    names = {alias: member for key, member in wanted.members.items() for alias in (key, *member.aliases)}
+    for key, member in wanted.members.items():
+        given = [members[alias] for alias in (key, *member.aliases) if alias in members]
+        if member.required and not given:
+            yield Finding(missing_at, "missing-argument", f"{name} needs `{key}`", _type_hint(key, member.type))
+        elif member.required and all(part.may_be_omitted for part in given):
+            yield Finding(given[0].path, "missing-argument", f"{name} needs `{key}`: it cannot be omitted", at="omit")
+    for key, part in members.items():
+        kind = names[key].type if key in names else wanted.others
+        if kind is None:
+            yield _unknown(part.path, key, name, wanted)
+        else:
+            yield from _fits(part, kind, f"`{key}`")
+
+
+def _list(node: TypedNode, wanted: ArrayType, name: str) -> Iterator[Finding]:
+    items = node.items or ()
+    sure = sum(not item.may_be_omitted for item in items)
+    if wanted.min_items is not None and len(items) < wanted.min_items:
+        yield Finding(node.path, "argument-type", f"{name} must have {wanted.min_items} items at least")
+    if wanted.max_items is not None and sure > wanted.max_items:
+        yield Finding(node.path, "argument-type", f"{name} must have {wanted.max_items} items at most")
+    for item in items:
+        yield from _fits(item, wanted.items, f"an item of {name}")
+
+
+def _mismatch(node: TypedNode, name: str, wrong: Mismatch) -> Finding:
+    path: tuple[str | int, ...] = node.path
+    for token in wrong.pointer.split("/")[1:]:
+        key = token.replace("~1", "/").replace("~0", "~")
+        path = (*path, int(key) if key.isdigit() else key)
+    if wrong.message == "is not known here":
+        return Finding(path, "unknown-argument", f"{name} {_at(wrong)}{wrong.message}", on_key=True)
+    code = "missing-argument" if wrong.message == "is missing" else "argument-type"
+    return Finding(path, code, f"{name} {_at(wrong)}{wrong.message}")
+
+
+def _at(wrong: Mismatch) -> str:
+    return f"at {wrong.pointer} " if wrong.pointer else ""
+
+
+def _unknown(path: Path, key: str, name: str, wanted: ObjectType) -> Finding:
+    known = [*wanted.members]
+    near = get_close_matches(key, known, n=1) or [other for other in known if other.lower() == key.lower()]
+    hint = f"is `{near[0]}` meant?" if near else f"known: {', '.join(sorted(known)[:15]) or 'nothing'}"
+    return Finding(path, "unknown-argument", f"{name} takes no `{key}`", hint, on_key=True)
+
+
+def _type_hint(key: str, wanted: ValueType) -> str:
+    return f"write `{key}:` with {say_type(wanted)}"

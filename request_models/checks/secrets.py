@@ -1,0 +1,75 @@
+"""A secret never flows where it would be shown or stored."""
+
+from collections.abc import Iterator, Mapping
+
+from request_models.actions import ActionSpec
+from request_models.diagnostics import Severity
+from request_models.findings import Finding
+from request_models.plan import Expression, Literal, Text
+from request_models.type_algebra import any_secret, is_any, options, resolved
+from request_models.typed import Typed, TypedNode
+from request_models.value_types import ArrayType, ObjectType, ValueType
+
+
+def check(typed: Typed) -> Iterator[Finding]:
+    """`secret-shown`: in an output, address, message, host or target; `secret-in-argument`; `secret-in-model`."""
+    for step in typed.steps:
+        shown = {"`otherwise`": step.otherwise, "`hosts`": step.hosts}
+        yield from _shown({name: node for name, node in shown.items() if node is not None})
+        yield from _shown({f"target `{name}`": node for name, node in step.target.nodes.items()})
+        yield from _call(step.resolved.spec, step.arguments)
+        for undo in step.undo:
+            yield from _shown({f"target `{name}`": node for name, node in undo.target.nodes.items()})
+            yield from _call(undo.resolved.spec, undo.arguments)
+    for output in typed.outputs:
+        document = typed.resolved.document.outputs[output.name]
+        if output.url is not None:
+            yield from _shown({"an address": output.url})
+        if not document.secret:
+            hint = "mark the output `secret: true`, or leave the secret out of it"
+            yield from _shown({f"output `{output.name}`": output.value}, hint)
+
+
+def _shown(nodes: Mapping[str, TypedNode], hint: str = "") -> Iterator[Finding]:
+    for name, node in nodes.items():
+        for leaf in node.walk():
+            if isinstance(leaf.node, Expression | Text) and any_secret(leaf.type):
+                yield Finding(leaf.path, "secret-shown", f"a secret would be shown in {name}", hint)
+
+
+def _call(spec: ActionSpec | None, arguments: TypedNode) -> Iterator[Finding]:
+    if spec is not None:
+        yield from _taken(arguments, spec.arguments, f"`{spec.name}`")
+
+
+def _taken(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
+    """Secrets go only where the action says that it keeps them; what it says nothing of (any value) is its own concern."""
+    wanted = resolved(wanted)
+    if is_any(wanted):
+        return
+    if wanted.secret or any(option.secret for option in options(wanted)):
+        if isinstance(node.node, Literal) and node.node.value:
+            hint = "take it from a secret input, or let the connector's settings hold it"
+            message = f"{name} is secret, but its value stands in the model"
+            yield Finding(node.path, "secret-in-model", message, hint, Severity.WARNING)
+        return
+    if node.members is not None:
+        for key, member in node.members.items():
+            yield from _taken(member, _member_type(wanted, key), f"`{key}`")
+    elif node.items is not None:
+        items = [option.items for option in options(wanted) if isinstance(option, ArrayType)]
+        for item in node.items:
+            yield from _taken(item, items[0] if items else wanted, name)
+    elif isinstance(node.node, Expression | Text) and any_secret(node.type) and not any_secret(wanted):
+        hint = "the action must declare this argument secret; otherwise it may show or log it"
+        yield Finding(node.path, "secret-in-argument", f"a secret would be given to {name}, which is not kept secret", hint)
+
+
+def _member_type(wanted: ValueType, key: str) -> ValueType:
+    for option in options(wanted):
+        if isinstance(option, ObjectType):
+            if key in option.members:
+                return option.members[key].type
+            if option.others is not None:
+                return option.others
+    return wanted

@@ -1,0 +1,23 @@
+"""Inputs and values that nothing reads are asked for, or computed, in vain."""
+
+from collections.abc import Iterator
+
+from request_models.diagnostics import Severity
+from request_models.findings import Finding
+from request_models.resolving import Resolved, sites
+
+
+def check(resolved: Resolved) -> Iterator[Finding]:
+    """`unused-input`, `unused-value`: warnings."""
+    reads = {read for site in sites(resolved) for read in site.node.reads}
+    for root, names, code in (
+        ("inputs", resolved.document.inputs, "unused-input"),
+        ("values", resolved.document.values, "unused-value"),
+    ):
+        if root in reads:
+            continue
+        used = {read.split(".")[1] for read in reads if read.startswith(f"{root}.")}
+        for name in names:
+            if name not in used and not resolved.broken:
+                message = f"nothing reads `{root}.{name}`"
+                yield Finding((root, name), code, message, severity=Severity.WARNING, on_key=True)

@@ -1,0 +1,539 @@
+"""The types of expressions, known before anything runs; and what is known of names once a condition holds.
+
+Names that do not exist are reported by the check of names; here they are of any type, so that one mistake is told once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
+
+from jinja2 import nodes
+
+from request_models.errors import TypeRuleError
+from request_models.expression_filters import FILTERS, constant_text
+from request_models.expression_functions import Function
+from request_models.expression_syntax import chain_of
+from request_models.expression_tests import TESTS
+from request_models.type_algebra import (
+    any_secret,
+    is_any,
+    item_of,
+    join,
+    member_names,
+    member_of,
+    options,
+    say_type,
+    type_of,
+    with_secrecy,
+    without_literal,
+)
+from request_models.value_types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    DateTimeType,
+    DateType,
+    DurationType,
+    IntegerType,
+    Member,
+    NumberType,
+    ObjectType,
+    StringType,
+    UnionType,
+    ValueType,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OmitType(ValueType):
+    """The type of `omit`: what an argument may be that is left out."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong within an expression; `at` is the text in it that is at fault."""
+
+    code: str
+    message: str
+    hint: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known where an expression stands: paths that are there, conditions that hold, types made narrower."""
+
+    present: frozenset[tuple[str, ...]] = frozenset()
+    holds: frozenset[str] = frozenset()
+    narrowed: Mapping[tuple[str, ...], ValueType] = field(default_factory=dict)
+
+    def __or__(self, other: "Facts") -> "Facts":
+        narrowed = {**self.narrowed, **other.narrowed}
+        return Facts(self.present | other.present, self.holds | other.holds, narrowed)
+
+
+@dataclass(frozen=True)
+class TypeScope:
+    """The types of the names in scope.
+
+    `guards` are paths that may be absent (a result of a step with `when`, an optional input), each with the conditions
+    that, when they all hold, make sure it is there; None where only `is defined` helps.
+    """
+
+    names: Mapping[str, ValueType]
+    guards: Mapping[tuple[str, ...], frozenset[str] | None] = field(default_factory=dict)
+    facts: Facts = Facts()
+
+    def knowing(self, facts: Facts) -> "TypeScope":
+        """The scope where more is known."""
+        return replace(self, facts=self.facts | facts)
+
+    def with_names(self, names: Mapping[str, ValueType]) -> "TypeScope":
+        """The scope with further names."""
+        return replace(self, names={**self.names, **names})
+
+
+@dataclass(frozen=True)
+class Inferred:
+    """The type of an expression and what is wrong in it."""
+
+    type: ValueType
+    problems: tuple[Problem, ...] = ()
+
+
+def infer(tree: nodes.Expr, scope: TypeScope) -> Inferred:
+    """The type an expression yields in a scope."""
+    inference = _Inference(scope)
+    return Inferred(inference.of(tree), tuple(dict.fromkeys(inference.problems)))
+
+
+def infer_text(tree: nodes.Template, scope: TypeScope) -> Inferred:
+    """The type of a text that is rendered: text, secret if anything in it is."""
+    inference = _Inference(scope)
+    secret = inference.body(tree.body)
+    return Inferred(StringType(secret=secret), tuple(dict.fromkeys(inference.problems)))
+
+
+def facts_if(tree: nodes.Expr, scope: TypeScope, holds: bool = True) -> Facts:
+    """What is known once a condition has come out true (or false)."""
+    inference = _Inference(scope)
+    return inference.facts(tree, holds)
+
+
+def conjuncts(tree: nodes.Expr) -> frozenset[str]:
+    """The conditions that all hold when this one does, each in one way of writing."""
+    if isinstance(tree, nodes.And):
+        return conjuncts(tree.left) | conjuncts(tree.right)
+    return frozenset({repr(tree)})
+
+
+class _Inference:
+    """Infers one tree; problems are gathered on the way."""
+
+    def __init__(self, scope: TypeScope) -> None:
+        self._scope = scope
+        self.problems: list[Problem] = []
+
+    # texts
+
+    def body(self, body: Iterable[nodes.Node]) -> bool:
+        """Types all parts of a text; whether a secret flows into it."""
+        secret = False
+        for node in body:
+            match node:
+                case nodes.Output(nodes=parts):
+                    for part in parts:
+                        secret |= not isinstance(part, nodes.TemplateData) and any_secret(self._written(part))
+                case nodes.If():
+                    secret |= self._if(node)
+                case nodes.For():
+                    secret |= self._for(node)
+                case _:
+                    pass
+        return secret
+
+    def _written(self, node: nodes.Expr) -> ValueType:
+        found = self.of(node)
+        if any(isinstance(option, OmitType) for option in options(found)):
+            self._problem("omit-misplaced", "`omit` has no place in a text", hint="write '' for nothing")
+        return found
+
+    def _if(self, node: nodes.If) -> bool:
+        secret = any_secret(self.of(node.test))
+        before = self._scope
+        self._scope = before.knowing(self.facts(node.test, True))
+        secret |= self.body(node.body)
+        self._scope = before.knowing(self.facts(node.test, False))
+        secret |= any([self._if(branch) for branch in node.elif_])
+        secret |= self.body(node.else_)
+        self._scope = before
+        return secret
+
+    def _for(self, node: nodes.For) -> bool:
+        items = item_of(found := self.of(node.iter))
+        if items is None:
+            self._problem("wrong-operation", f"a loop goes through a list, but this is {say_type(found)}")
+        before = self._scope
+        number, boolean = IntegerType(minimum=0), BooleanType()
+        members = {"index": number, "index0": number, "length": number, "first": boolean, "last": boolean}
+        loop = ObjectType(members={name: Member(type=kind, required=True) for name, kind in members.items()})
+        target = node.target.name if isinstance(node.target, nodes.Name) else ""
+        self._scope = before.with_names({target: items or AnyType(), "loop": loop})
+        if node.test is not None:
+            self.of(node.test)
+            self._scope = self._scope.knowing(self.facts(node.test, True))
+        secret = self.body(node.body)
+        self._scope = before
+        return self.body(node.else_) or secret or any_secret(found)
+
+    # expressions
+
+    def of(self, node: nodes.Node) -> ValueType:
+        """The type of a part; any type after something wrong in it."""
+        try:
+            return self._of(node)
+        except TypeRuleError as error:
+            self._problem("wrong-operation", error.why, hint=error.hint)
+            return AnyType()
+
+    def _of(self, node: nodes.Node) -> ValueType:  # noqa: C901, PLR0911, PLR0912 - one case a kind of node, nothing nested
+        match node:
+            case nodes.Const(value=value):
+                return type_of(value)
+            case nodes.List(items=items) | nodes.Tuple(items=items):
+                types = [self._value(item) for item in items]
+                return ArrayType(items=join(types), min_items=len(types), max_items=len(types))
+            case nodes.Dict(items=pairs):
+                return self._map(pairs)
+            case nodes.Name() | nodes.Getattr() | nodes.Getitem():
+                return self._path(node)
+            case nodes.CondExpr(test=test, expr1=first, expr2=nodes.Expr() as second):
+                self._condition(test)
+                return join([self._given(first, test, True), self._given(second, test, False)])
+            case nodes.And(left=left, right=right):
+                return join([self._value(left), self._given(right, left, True)])
+            case nodes.Or(left=left, right=right):
+                return join([self._value(left), self._given(right, left, False)])
+            case nodes.Not(node=inner):
+                self._value(inner)
+                return BooleanType()
+            case nodes.Compare():
+                return self._comparison(node)
+            case nodes.Add() | nodes.Sub() | nodes.Mul() | nodes.Div() | nodes.FloorDiv() | nodes.Mod():
+                return _arithmetic(node.operator, self._value(node.left), self._value(node.right))
+            case nodes.Neg(node=inner) | nodes.Pos(node=inner):
+                return _arithmetic("-", IntegerType(enum=(0,)), self._value(inner))
+            case nodes.Concat(nodes=parts):
+                return StringType(secret=any([any_secret(self._value(part)) for part in parts]))
+            case nodes.Filter():
+                return self._applied(node, FILTERS.get(node.name))
+            case nodes.Test():
+                return self._applied(node, TESTS.get(node.name))
+            case nodes.Call(args=[argument]):
+                return self._duration(argument)
+            case _:
+                return AnyType()
+
+    def _value(self, node: nodes.Node) -> ValueType:
+        """The type of a part that is used for something: it cannot be `omit`."""
+        found = self.of(node)
+        if any(isinstance(option, OmitType) for option in options(found)):
+            raise TypeRuleError("`omit` can only be the whole of an argument, or of a map's member")
+        return found
+
+    def _given(self, node: nodes.Node, test: nodes.Expr, outcome: bool) -> ValueType:
+        before = self._scope
+        self._scope = before.knowing(self.facts(test, outcome))
+        found = self.of(node)
+        self._scope = before
+        return found
+
+    def _condition(self, node: nodes.Expr) -> None:
+        self._value(node)
+
+    def _map(self, pairs: list[nodes.Pair]) -> ValueType:
+        members: dict[str, Member] = {}
+        others: list[ValueType] = []
+        for pair in pairs:
+            key = constant_text(self._value(pair.key))
+            found = self.of(pair.value)
+            kept = [option for option in options(found) if not isinstance(option, OmitType)]
+            if key is None:
+                others.append(join(kept))
+            elif kept:
+                members[key] = Member(type=join(kept), required=len(kept) == len(options(found)))
+        return ObjectType(members=members, others=join(others) if others else None)
+
+    def _path(self, node: nodes.Name | nodes.Getattr | nodes.Getitem) -> ValueType:
+        if isinstance(node, nodes.Name):
+            return OmitType() if node.name == "omit" else self._scope.names.get(node.name, AnyType())
+        chain = chain_of(node)
+        if chain is not None and chain in self._scope.facts.narrowed:
+            return self._scope.facts.narrowed[chain]
+        base = self.of(node.node)
+        if isinstance(node, nodes.Getattr):
+            return self._member(base, node.attr, chain)
+        if isinstance(node.arg, nodes.Slice):
+            return self._slice(base)
+        key = self._value(node.arg)
+        name = constant_text(key)
+        return self._member(base, name, chain) if name is not None else _indexed(base, key)
+
+    def _slice(self, base: ValueType) -> ValueType:
+        for option in options(base):
+            if not isinstance(option, ArrayType | StringType | AnyType):
+                raise TypeRuleError(f"only lists and texts can be cut, but this is {say_type(option)}")
+        return join(
+            ArrayType(items=option.items, secret=option.secret) if isinstance(option, ArrayType) else without_literal(option)
+            for option in options(base)
+        )
+
+    def _member(self, base: ValueType, name: str, chain: tuple[str, ...] | None) -> ValueType:
+        member = member_of(base, name)
+        if member is None:
+            self._unknown_member(base, name, chain)
+            return AnyType(secret=base.secret)
+        self._guarded(chain)
+        return member.type
+
+    def _unknown_member(self, base: ValueType, name: str, chain: tuple[str, ...] | None) -> None:
+        if chain is not None and len(chain) == 2:
+            return  # `inputs.nope`: the check of names tells it
+        near = get_close_matches(name, member_names(base), n=1)
+        known = ", ".join(sorted(member_names(base))[:12])
+        hint = f"is `{near[0]}` meant?" if near else f"known: {known}" if known else ""
+        path = ".".join(chain) if chain is not None else name
+        self._problem("unknown-member", f"`{path}`: {say_type(base)} has no `{name}`", hint=hint, at=path)
+
+    def _guarded(self, chain: tuple[str, ...] | None) -> None:
+        if chain is None or chain not in self._scope.guards:
+            return
+        facts, needed = self._scope.facts, self._scope.guards[chain]
+        if chain in facts.present or (needed is not None and needed <= facts.holds):
+            return
+        path = ".".join(chain)
+        if chain[0] == "inputs":
+            hint = f"write `{path} | default(...)`, `{path} if {path} is defined else omit`, or give the input a default"
+            self._problem("absent-input", f"`{path}` is absent when it is not given", hint=hint, at=path)
+        elif chain[0] in {"result", "args"}:
+            self._problem("unguarded-result", f"`{path}` may be absent here", hint=f"ask `{path} is defined` first", at=path)
+        else:
+            hint = f"give this the same `when`, or ask `steps.{chain[1]}.state == 'done'` first"
+            self._problem("unguarded-result", f"`{path}` may be absent: step `{chain[1]}` has a `when`", hint=hint, at=path)
+
+    def _comparison(self, node: nodes.Compare) -> ValueType:
+        left = self._value(node.expr)
+        for operand in node.ops:
+            right = self._value(operand.expr)
+            _comparable(operand.op, left, right)
+            left = right
+        return BooleanType()
+
+    def _applied(self, node: nodes.Filter | nodes.Test, function: Function | None) -> ValueType:
+        kind, known = ("test", TESTS) if isinstance(node, nodes.Test) else ("filter", FILTERS)
+        if function is None:
+            near = get_close_matches(node.name, list(known), n=1)
+            hint = f"is `{near[0]}` meant?" if near else f"{kind}s are {', '.join(sorted(known))}"
+            self._problem("unknown-name", f"there is no {kind} `{node.name}`", hint=hint, at=node.name)
+            return AnyType()
+        arguments = [self._value(argument) for argument in node.args]
+        named = {str(keyword.key): self._value(keyword.value) for keyword in node.kwargs}
+        value = self._maybe_absent(node.node) if function.takes_absent else self._value(node.node or nodes.Const(None))
+        return function.rule(value, *function.bind(arguments, named))
+
+    def _maybe_absent(self, node: nodes.Node | None) -> ValueType:
+        """The type of a part that may be absent: here nothing need guard it."""
+        before = self._scope
+        self._scope = replace(before, guards={})
+        found = self._value(node) if node is not None else AnyType()
+        self._scope = before
+        return found
+
+    def _duration(self, argument: nodes.Expr) -> ValueType:
+        given = self._value(argument)
+        for option in options(given):
+            if not isinstance(option, StringType | AnyType):
+                raise TypeRuleError(f"duration() takes text such as 'P1D', but this is {say_type(option)}")
+        text = constant_text(given)
+        if text is not None:
+            from request_models.durations import parse_duration
+
+            try:
+                parse_duration(text)
+            except ValueError as error:
+                raise TypeRuleError(str(error)) from None
+        return DurationType(secret=given.secret)
+
+    # facts
+
+    def facts(self, tree: nodes.Expr, holds: bool) -> Facts:
+        """What is known when the condition comes out as `holds` says."""
+        match tree:
+            case nodes.Not(node=inner):
+                return self.facts(inner, not holds)
+            case nodes.And(left=left, right=right) if holds:
+                return self.facts(left, True) | self.facts(right, True)
+            case nodes.Or(left=left, right=right) if not holds:
+                return self.facts(left, False) | self.facts(right, False)
+            case nodes.Test(name="defined" | "undefined" as name, node=inner) if (chain := chain_of(inner)) is not None:
+                there = (name == "defined") is holds
+                return Facts(present=_prefixes(chain)) if there else Facts()
+            case nodes.Compare(expr=left, ops=[operand]):
+                return self._compared_facts(left, operand, holds) | _condition_fact(tree, holds)
+            case _:
+                return _condition_fact(tree, holds)
+
+    def _compared_facts(self, left: nodes.Expr, operand: nodes.Operand, holds: bool) -> Facts:
+        chain, wanted = chain_of(left), operand.expr
+        values = _constants(wanted)
+        if chain is None or values is None or operand.op not in {"eq", "ne", "in", "notin"}:
+            return Facts()
+        equal = (operand.op in {"eq", "in"}) is holds
+        narrowed = self._narrowed(left, values, equal)
+        facts = Facts(narrowed={chain: narrowed}) if narrowed is not None else Facts()
+        # A step that is `done` has its result.
+        if chain[0] == "steps" and chain[-1] == "state" and len(chain) == 3 and equal and values == ["done"]:
+            return facts | Facts(present=frozenset({(*chain[:2], "result"), (*chain[:2], "args")}))
+        return facts
+
+    def _narrowed(self, node: nodes.Expr, values: list[object], equal: bool) -> ValueType | None:
+        quiet = _Inference(replace(self._scope, guards={}))
+        found = quiet.of(node)
+        kept: list[ValueType] = []
+        for option in options(found):
+            match option:
+                case StringType(enum=tuple() as enum) | IntegerType(enum=tuple() as enum):
+                    left = tuple(item for item in enum if (item in values) is equal)
+                    kept.extend([replace(option, enum=left)] if left else [])
+                case StringType() if equal and all(isinstance(value, str) for value in values):
+                    kept.append(replace(option, enum=tuple(str(value) for value in values)))
+                case _:
+                    kept.append(option)
+        return join(kept) if kept else None
+
+    def _problem(self, code: str, message: str, *, hint: str = "", at: str = "") -> None:
+        self.problems.append(Problem(code, message, hint, at))
+
+
+def _condition_fact(tree: nodes.Expr, holds: bool) -> Facts:
+    return Facts(holds=conjuncts(tree)) if holds else Facts()
+
+
+def _prefixes(chain: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
+    return frozenset(chain[:length] for length in range(1, len(chain) + 1))
+
+
+def _constants(node: nodes.Expr) -> list[object] | None:
+    match node:
+        case nodes.Const(value=value):
+            return [value]
+        case nodes.List(items=items) | nodes.Tuple(items=items):
+            inner = [item.value for item in items if isinstance(item, nodes.Const)]
+            return inner if len(inner) == len(items) else None
+        case _:
+            return None
+
+
+def _indexed(base: ValueType, key: ValueType) -> ValueType:
+    found: list[ValueType] = []
+    for option in options(base):
+        match option:
+            case ArrayType(items=items):
+                if not all(isinstance(part, IntegerType | AnyType) for part in options(key)):
+                    raise TypeRuleError(f"a list is read by number, not by {say_type(key)}")
+                found.append(with_secrecy(items, option.secret))
+            case ObjectType(members=members, others=others):
+                inner = [member.type for member in members.values()] + ([others] if others is not None else [])
+                found.append(with_secrecy(join(inner), option.secret))
+            case AnyType():
+                found.append(option)
+            case _:
+                raise TypeRuleError(f"{say_type(option)} has no items to read")
+    return join(found)
+
+
+def _comparable(operator: str, left: ValueType, right: ValueType) -> None:
+    if is_any(left) or is_any(right):
+        return
+    if operator in {"in", "notin"}:
+        _searchable(left, right)
+        return
+    if not any(_family(a) == _family(b) for a in options(left) for b in options(right)):
+        what = f"{say_type(left)} is compared with {say_type(right)}"
+        raise TypeRuleError(f"{what}: they are never equal" if operator in {"eq", "ne"} else f"{what}: there is no order")
+    if operator not in {"eq", "ne"} and not all(_family(a) in _ORDERED for a in (*options(left), *options(right))):
+        raise TypeRuleError(f"there is no order between {say_type(left)} and {say_type(right)}")
+    _refuse_impossible_literal(left, right)
+
+
+def _refuse_impossible_literal(left: ValueType, right: ValueType) -> None:
+    """A comparison with a text that the other side can never be, `inputs.region == 'eu-west-l'`, is a slip."""
+    for one, other in ((left, right), (right, left)):
+        text = constant_text(one)
+        known = options(other)
+        enums = [option.enum for option in known if isinstance(option, StringType)]
+        if text is None or len(enums) != len(known) or any(enum is None or text in enum for enum in enums):
+            continue
+        allowed = [item for enum in enums for item in enum or ()]
+        if constant_text(other) is None:
+            raise TypeRuleError(f"`{text}` is none of {', '.join(f'`{item}`' for item in allowed[:12])}")
+
+
+def _searchable(left: ValueType, right: ValueType) -> None:
+    for option in options(right):
+        match option:
+            case ArrayType(items=items):
+                if not is_any(items) and not any(_family(a) == _family(b) for a in options(left) for b in options(items)):
+                    raise TypeRuleError(f"{say_type(left)} is looked for in {say_type(option)}: it is never there")
+            case StringType() | ObjectType():
+                if not all(isinstance(part, StringType) for part in options(left)):
+                    raise TypeRuleError(f"only text can be looked for in {say_type(option)}, not {say_type(left)}")
+            case AnyType():
+                pass
+            case _:
+                raise TypeRuleError(f"`in` looks into lists, maps and texts, but this is {say_type(option)}")
+
+
+def _family(value_type: ValueType) -> type[ValueType]:
+    return NumberType if isinstance(value_type, IntegerType) else type(value_type)
+
+
+_ORDERED = {NumberType, StringType, DateType, DateTimeType, DurationType}
+_SUMS: Mapping[tuple[str, type[ValueType], type[ValueType]], type[ValueType]] = {
+    ("+", StringType, StringType): StringType,
+    ("+", DateType, DurationType): DateType,
+    ("+", DurationType, DateType): DateType,
+    ("+", DateTimeType, DurationType): DateTimeType,
+    ("+", DurationType, DateTimeType): DateTimeType,
+    ("+", DurationType, DurationType): DurationType,
+    ("-", DateType, DurationType): DateType,
+    ("-", DateTimeType, DurationType): DateTimeType,
+    ("-", DurationType, DurationType): DurationType,
+    ("-", DateType, DateType): DurationType,
+    ("-", DateTimeType, DateTimeType): DurationType,
+}
+
+
+def _arithmetic(operator: str, left: ValueType, right: ValueType) -> ValueType:
+    return join(_calculated(operator, a, b) for a in options(left) for b in options(right))
+
+
+def _calculated(operator: str, left: ValueType, right: ValueType) -> ValueType:
+    secret = any_secret(left) or any_secret(right)
+    if isinstance(left, AnyType) or isinstance(right, AnyType):
+        return AnyType(secret=secret)
+    if _family(left) is NumberType and _family(right) is NumberType:
+        whole = isinstance(left, IntegerType) and isinstance(right, IntegerType) and operator != "/"
+        return IntegerType(secret=secret) if whole else NumberType(secret=secret)
+    if operator == "+" and isinstance(left, ArrayType) and isinstance(right, ArrayType):
+        return ArrayType(items=join([left.items, right.items]), secret=secret)
+    found = _SUMS.get((operator, type(left), type(right)))
+    if found is not None:
+        return found(secret=secret)
+    hint = "join texts with `~`" if StringType in {type(left), type(right)} and operator == "+" else ""
+    if {type(left), type(right)} & {DurationType} and StringType in {type(left), type(right)}:
+        hint = "make the text a date first: `| as_date` or `| as_datetime`"
+    raise TypeRuleError(f"`{operator}` does not work between {say_type(left)} and {say_type(right)}", hint=hint)
+
+
+__all__ = ["Facts", "Inferred", "OmitType", "Problem", "TypeScope", "UnionType", "conjuncts", "facts_if", "infer", "infer_text"]

@@ -1,0 +1,213 @@
+"""Model files to documents. A mistake in one file never hides another file's, and nothing is raised for what a file holds."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from request_models.diagnostics import Diagnostic, in_order
+from request_models.json_values import JsonValue
+from request_models.schema import Document, ModelDocument
+from request_models.yaml_source import MAX_BYTES, Path, YamlSource, read_yaml
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model as it was written, its shape checked."""
+
+    source: YamlSource
+    document: ModelDocument
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.document.model
+
+    @property
+    def file(self) -> str:
+        """The file it came from."""
+        return self.source.file
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The stage `loaded`: the document with what was left out filled in."""
+        return self.document.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The models of some folders, by name, and what is wrong with the files that gave none (or warnings)."""
+
+    models: tuple[ModelSource, ...]
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    def find(self, model: str) -> ModelSource | None:
+        """The model of a name, None when there is none."""
+        return next((source for source in self.models if source.model == model), None)
+
+
+def load_catalogue(folders: Iterable[FilePath]) -> Loaded:
+    """Every `*.yaml` and `*.yml` of the folders. A model in an earlier folder stands for one of its name in a later one.
+
+    Folders that do not exist hold no models.
+    """
+    models: dict[str, ModelSource] = {}
+    diagnostics: list[Diagnostic] = []
+    for folder in folders:
+        here: dict[str, ModelSource] = {}
+        for file in sorted(path for path in folder.glob("*") if path.suffix in {".yaml", ".yml"} and path.is_file()):
+            model, found = load_file(file)
+            diagnostics.extend(found)
+            if model is not None and model.model in here:
+                diagnostics.append(_named_twice(model, here[model.model]))
+            elif model is not None:
+                here[model.model] = model
+        models = {**here, **models}
+    return Loaded(tuple(models[name] for name in sorted(models)), in_order(diagnostics))
+
+
+def load_file(file: FilePath) -> tuple[ModelSource | None, tuple[Diagnostic, ...]]:
+    """One model file."""
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        return None, (Diagnostic("unreadable", f"this file cannot be read: {error.strerror}", str(file)),)
+    return load_model(str(file), content)
+
+
+def load_model(file: str, content: bytes | str) -> tuple[ModelSource | None, tuple[Diagnostic, ...]]:
+    """One model from a file's content; `file` names it in diagnostics. None when its shape is wrong."""
+    source = read_yaml(file, content.encode() if isinstance(content, str) else content)
+    if source.value is None and source.diagnostics:
+        return None, source.diagnostics
+    if not isinstance(source.value, dict):
+        wrong = source.diagnostic((), "wrong-shape", "a model is a map: it starts with `model: NAME`")
+        return None, (*source.diagnostics, wrong)
+    try:
+        document = ModelDocument.model_validate(source.value)
+    except ValidationError as error:
+        return None, in_order([*source.diagnostics, *_shape_problems(source, error)])
+    return (None if source.diagnostics else ModelSource(source, document)), source.diagnostics
+
+
+def _named_twice(model: ModelSource, first: ModelSource) -> Diagnostic:
+    message = f"there is another model `{model.model}` in {first.file}"
+    return model.source.diagnostic(("model",), "duplicate-model", message, hint="give one of them another name")
+
+
+def _shape_problems(source: YamlSource, error: ValidationError) -> Iterator[Diagnostic]:
+    problems = error.errors(include_url=False, include_context=True, include_input=False)
+    located = [(_place(source, problem["loc"]), problem) for problem in problems]
+    # Where a part is of a kind that cannot run yet, what else is wrong with its shape says nothing to the author.
+    not_yet = {path[:-1] for path, problem in located if _is_not_yet(path, problem["loc"], problem["type"])}
+    not_yet.discard(())
+    misspelt = {_suggestion(source, path, problem) for path, problem in located if problem["type"] == "extra_forbidden"}
+    for path, problem in located:
+        if problem["type"] == "too_short" and _value_at(source, path):
+            continue  # pydantic counts the items that are good; those that are not have told already
+        if problem["type"] == "missing" and (path, problem["loc"][-1]) in misspelt:
+            continue  # it is there, under a misspelt name, which is told
+        if _is_not_yet(path, problem["loc"], problem["type"]):
+            yield _say_not_yet(source, path)
+        elif not any(path[: len(parent)] == parent for parent in not_yet):
+            yield _say_problem(source, path, problem)
+
+
+def _suggestion(source: YamlSource, path: Path, problem: Any) -> tuple[Path, str | None]:
+    """Where a key is misspelt and what it was meant to be."""
+    near = get_close_matches(str(problem["loc"][-1]), _keys(_document_at(problem["loc"][:-1])), n=1)
+    return path[:-1], near[0] if near else None
+
+
+def _value_at(source: YamlSource, path: Path) -> JsonValue:
+    value = source.value
+    for part in path:
+        value = value[part]  # type: ignore[index, call-overload]  # the path is one that the file has
+    return value
+
+
+def _place(source: YamlSource, location: tuple[int | str, ...]) -> Path:
+    """The path of a pydantic location: parts that stand for no key of the file (`actions`, `[key]`) are passed over."""
+    return source.known(tuple(part for part in location if part != "[key]"))
+
+
+def _is_not_yet(path: Path, location: tuple[int | str, ...], kind: str) -> bool:
+    return kind == "extra_forbidden" and str(location[-1]) in _document_at(location[:-1]).NOT_YET
+
+
+def _say_not_yet(source: YamlSource, path: Path) -> Diagnostic:
+    message = f"`{path[-1]}` is part of the language, but not yet runnable in this version"
+    return source.diagnostic(path, "not-yet-runnable", message, on_key=True)
+
+
+def _say_problem(source: YamlSource, path: Path, problem: Any) -> Diagnostic:
+    kind, location = problem["type"], problem["loc"]
+    document = _document_at(location[:-1])
+    if kind == "extra_forbidden":
+        known = sorted({*_keys(document), *document.NOT_YET})
+        near = get_close_matches(str(location[-1]), known, n=1)
+        hint = f"is `{near[0]}` meant?" if near else f"known here: {', '.join(_keys(document))}"
+        message = f"there is no key `{location[-1]}` here"
+        return source.diagnostic(path, "unknown-key", message, hint=hint, on_key=True)
+    if kind == "missing":
+        message = f"`{location[-1]}` is missing here"
+        return source.diagnostic(path, "missing-key", message, on_key=True)
+    if location and location[-1] == "[key]":
+        hint = "names are small letters, digits and underscores, and start with a letter"
+        return source.diagnostic(path, "bad-name", f"`{path[-1]}` is not a name", hint=hint, on_key=True)
+    if path == ("owners", "accountable"):
+        hint = "name one; the others belong under `responsible` or `consulted`"
+        return source.diagnostic(path, "one-accountable", "exactly one is accountable for a model", hint=hint)
+    hint = _HINTS.get(str(location[-1]) if location else "", "")
+    return source.diagnostic(path, "wrong-shape", _say(problem), hint=hint)
+
+
+_HINTS = {
+    "model": "letters and digits, parts joined by hyphens: project-bucket",
+    "id": "small letters, digits and underscores, starting with a letter: create_bucket",
+    "when": "a condition is an expression in text: inputs.days > 30",
+}
+
+
+def _say(problem: Any) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "string_type":
+            return "this must be text"
+        case "dict_type" | "model_type" | "model_attributes_type":
+            return "this must be a map"
+        case "tuple_type" | "list_type":
+            return "this must be a list"
+        case "literal_error":
+            return f"this must be one of {context.get('expected', '')}".replace("'", "`")
+        case "value_error":
+            return str(context.get("error", problem["msg"]))
+        case "string_pattern_mismatch":
+            return "this is not a name of the language"
+        case "too_short" | "string_too_short":
+            return "this must not be empty"
+        case _:
+            return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+
+
+def _keys(document: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in document.model_fields.items()]
+
+
+def _document_at(location: tuple[int | str, ...]) -> type[Document]:
+    """The class of document that a pydantic location leads to."""
+    document: type[Document] = ModelDocument
+    for part in location:
+        field = next((field for name, field in document.model_fields.items() if part in {field.alias or name, name}), None)
+        found = None if field is None else _document_in(field.annotation)
+        document = found or document
+    return document
+
+
+def _document_in(annotation: Any) -> type[Document] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Document):
+        return annotation
+    return next((found for inner in get_args(annotation) if (found := _document_in(inner)) is not None), None)
