@@ -1,8 +1,8 @@
 """Reading AWS requests from the outside: which operation one is, which idempotency token it carries, what it asks.
 
-The sandbox's endpoint needs this to honour tokens as AWS does. It lives here because it reads botocore's service models,
-and only `connectors/aws` may do that. It knows every protocol a botocore client speaks: query, ec2, json, rest-json,
-rest-xml and smithy-rpc-v2-cbor.
+The sandbox's endpoint needs this to honour tokens as AWS does. It lives here because it reads botocore's service
+models, and only `connectors/aws` may do that. It knows every protocol a botocore client speaks: query, ec2, json,
+rest-json, rest-xml and smithy-rpc-v2-cbor.
 """
 
 import gzip

@@ -8,13 +8,15 @@ from pathlib import Path
 from flows.sandbox.errors import SandboxError
 from flows.sandbox.requirements import check_installed
 
+_log = logging.getLogger("flows.sandbox")
+
 GIVES_UP = 2
 """Exit code when trying again is useless."""
 
 
 def main() -> int:
     """Returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m flows.sandbox", description="A local estate for Orderly to act on.")
+    parser = argparse.ArgumentParser(prog="python -m flows.sandbox", description="Run a local estate to act on.")
     parser.add_argument("--state", type=Path, required=True, metavar="DIR", help="Orderly's state folder")
     state: Path = parser.parse_args().state
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
@@ -25,11 +27,11 @@ def main() -> int:
 
         def announce(estate: Estate) -> None:
             hosts = ", ".join(estate.hosts.running) or "none"
-            logging.info("ready: AWS %s, mail port %s, hosts: %s", estate.aws.url, estate.mail.port, hosts)
+            _log.info("ready: AWS %s, mail port %s, hosts: %s", estate.aws.url, estate.mail.port, hosts)
 
         run(state.absolute(), announce)
     except SandboxError as error:
-        logging.error("%s", error)  # noqa: TRY400 - a message for a person; the traceback says nothing to them
+        _log.error("%s", error)
         return GIVES_UP
     return 0
 

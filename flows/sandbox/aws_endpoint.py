@@ -1,8 +1,8 @@
 """The sandbox's AWS: moto behind a memory that outlives it and a proxy that honours idempotency tokens.
 
-All three are one WSGI application in one process, so that a request's effect, its entry in the journal and its token are
-one thing: there is no moment in which one is durable and another is not. Requests are handled one at a time, which moto
-needs anyway and which makes them repeatable. The order for each is: handle, write to the journal (on the disk), answer.
+All three are one WSGI application in one process, so that a request's effect, its entry in the journal and its token
+are one thing: there is no moment in which one is durable and another is not. Requests are handled one at a time, which
+moto needs anyway and which makes them repeatable. The order for each: handle, write to the journal (on disk), answer.
 Killed before the write, the effect is gone and nobody was told of it; killed after, both are there at the next start.
 
 Served on loopback only, moto's own pages (`/moto-api`) among it.
@@ -60,7 +60,7 @@ class AwsEndpoint:
     def stop(self) -> None:
         self._stopping.set()
         self._server.stop()
-        with self._lock:                                # the request being handled gets into the journal
+        with self._lock:  # the request being handled gets into the journal
             self._moto.stop()
             self._journal.close()
 
@@ -100,12 +100,14 @@ class AwsEndpoint:
             return self._receive(request, environ, call)
         with self._lock:
             if _only_looks(request, call) and self._place(request) in self._touched:
-                return self._perform(request, environ, _seed())
+                return self._perform(request, environ, _seed(), time.time())
             return self._change(request, environ, call)
 
     def _place(self, request: AwsRequest) -> tuple[str, ...]:
-        """The backend of moto that a request goes to. The first request to one makes it, default network and all: that
-        one is remembered even if it only looks, for the ids of what is made come from its seed.
+        """The backend of moto that a request goes to.
+
+        The first request to one makes it, default network and all: that one is remembered even if it only looks, for
+        the ids of what is made come from its seed.
         """
         scope = scope_of(request)
         if scope is None:
@@ -125,12 +127,16 @@ class AwsEndpoint:
             if first is not None:
                 return first
         at, seed = time.time(), _seed()
-        answer = self._perform(request, environ, seed)
+        answer = self._perform(request, environ, seed, at)
         token = None
         if call is not None and scope is not None and answer.status < 300:
             token = Token(scope, call.parameters, answer)
+        return self._remembered(request, answer, Entry(environ, request.body, at, seed, answer.status, token))
+
+    def _remembered(self, request: AwsRequest, answer: Answer, entry: Entry) -> Answer:
+        """The answer, when what it says is on the disk; else an error. Needs the lock."""
         try:
-            self._journal.append(Entry(environ, request.body, at, seed, answer.status, token))
+            self._journal.append(entry)
         except OSError as error:
             # moto is ahead of the journal now. The client is told "no", and nothing more is changed.
             self._broken = (
@@ -139,11 +145,11 @@ class AwsEndpoint:
             )
             _log.exception("the journal cannot be written")
             return _answer(failure(request, self._broken))
-        if token is not None:
-            self._tokens.keep(token)
+        if entry.token is not None:
+            self._tokens.keep(entry.token)
         return answer
 
-    def _perform(self, request: AwsRequest, environ: Mapping[str, Any], seed: int, at: float | None = None) -> Answer:
+    def _perform(self, request: AwsRequest, environ: Mapping[str, Any], seed: int, at: float) -> Answer:
         self._touched.add(self._place(request))
         try:
             return self._moto.perform(environ, request.body, seed, at)
@@ -155,7 +161,7 @@ class AwsEndpoint:
         if call is None or call.token is None:
             return None
         account = self._moto.account_of(call.scope.access_key)
-        return "/".join((account, call.scope.region, call.service, call.operation, call.token))
+        return f"{account}/{call.scope.region}/{call.service}/{call.operation}/{call.token}"
 
     def _receive(self, request: AwsRequest, environ: Mapping[str, Any], call: AwsCall) -> Answer:
         """SQS's long polling, without holding the lock in the meantime: whoever is to send needs it."""
@@ -163,18 +169,19 @@ class AwsEndpoint:
         deadline = time.monotonic() + min(wait, 20)
         while True:
             with self._lock:
+                if self._broken is not None:
+                    return _answer(failure(request, self._broken))
                 at, seed = time.time(), _seed()
-                answer = self._perform(request, environ, seed)
+                answer = self._perform(request, environ, seed, at)
                 if b'"Messages"' in answer.body or b"<Message>" in answer.body:
-                    self._journal.append(Entry(environ, request.body, at, seed, answer.status))
-                    return answer
+                    return self._remembered(request, answer, Entry(environ, request.body, at, seed, answer.status))
             if answer.status >= 300 or time.monotonic() >= deadline or self._stopping.wait(_POLL_SECONDS):
                 return answer
 
     def _reset(self, request: AwsRequest, environ: Mapping[str, Any]) -> Answer:
-        """moto's own way to start anew empties the memory too."""
+        """Starting anew in moto's own way empties the memory too."""
         with self._lock:
-            answer = self._perform(request, environ, _seed())
+            answer = self._perform(request, environ, _seed(), time.time())
             self._journal.forget()
             self._tokens.forget()
             return answer
@@ -187,9 +194,7 @@ class AwsEndpoint:
             self.replayed += 1
             if answer.status != entry.status:
                 self.differed += 1
-                _log.warning(
-                    "replayed %s %s: answered %s, at first %s", request.method, request.path, answer.status, entry.status
-                )
+                _log.warning("replayed %s %s: %s, not %s", request.method, request.path, answer.status, entry.status)
             if entry.token is not None:
                 self._tokens.keep(entry.token)
         if self.replayed:
@@ -234,7 +239,7 @@ def _without_wait(request: AwsRequest) -> tuple[AwsRequest, float]:
             form = dict(parse_qsl(request.body.decode(), keep_blank_values=True))
             wait = float(form.get(name) or 0)
             body = urlencode({**form, name: "0"}).encode()
-    except (ValueError, AttributeError, TypeError):     # moto says what is wrong with it
+    except (ValueError, AttributeError, TypeError):  # moto says what is wrong with it
         return request, 0.0
     return AwsRequest(request.method, request.path, request.query, request.headers, body), wait
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Self
 
 from ruamel.yaml import YAML
 
@@ -44,7 +45,7 @@ class Estate:
         self.no_hosts: str | None = None
         self._ending = ExitStack()
 
-    def __enter__(self) -> "Estate":
+    def __enter__(self) -> Self:
         with ExitStack() as ending:
             self._start(ending)
             self._ending = ending.pop_all()
@@ -82,16 +83,19 @@ class Estate:
         write_whole(hosts_file, _yaml(inventory(list(self.hosts.running.values()))), mode=0o644)
         write_whole(self.settings, _yaml(self._layer(hosts_file)))
         me = process_at(os.getpid())
-        write_json(self._ready, {
-            "pid": me.pid,
-            "started": me.started,
-            "endpoint_url": self.aws.url,
-            "mail_port": self.mail.port,
-            "settings": str(self.settings.resolve()),
-            "hosts": {name: host.how for name, host in self.hosts.running.items()},
-            "no_hosts": self.no_hosts,
-            "missing_tools": self.hosts.missing_tools(),
-        })
+        write_json(
+            self._ready,
+            {
+                "pid": me.pid,
+                "started": me.started,
+                "endpoint_url": self.aws.url,
+                "mail_port": self.mail.port,
+                "settings": str(self.settings.resolve()),
+                "hosts": {name: host.how for name, host in self.hosts.running.items()},
+                "no_hosts": self.no_hosts,
+                "missing_tools": self.hosts.missing_tools(),
+            },
+        )
 
     def _layer(self, hosts_file: Path) -> Mapping[str, object]:
         """A settings layer (flows/settings.py) that points every connector at the sandbox."""

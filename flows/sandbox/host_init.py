@@ -1,4 +1,4 @@
-"""The first process of a sandbox host: makes its namespaces and mounts, then reaps what is left there, until it is killed.
+"""The first process of a sandbox host: makes its namespaces and mounts, then reaps what is left there, until killed.
 
 Run by path with a bare interpreter (`python -I -S`), so it imports the standard library only. It reads one JSON object
 from its standard input (see `hosts.py`) and answers on its standard output with JSON lines: `{"map": true}` when it
@@ -30,11 +30,11 @@ MS_BIND, MS_MOVE, MS_REC, MS_PRIVATE = 0x1000, 0x2000, 0x4000, 0x40000
 PR_SET_PDEATHSIG = 1
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 MOUNT_ATTR_RDONLY = 1
-SYS_MOUNT_SETATTR = 442                                 # the same number on every architecture
+SYS_MOUNT_SETATTR = 442  # the same number on every architecture
 
 OVERFLOW_ID = 65534
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
-NOT_COPIED = (Path("/usr"),)                            # too large: read-only where no overlay is to be had
+NOT_COPIED = (Path("/usr"),)  # too large: read-only where no overlay is to be had
 KERNEL_SWITCHES = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -53,7 +53,7 @@ def main() -> int:
     """Returns the exit code of the outer process."""
     wishes = json.loads(sys.stdin.readline())
     die_with_parent()
-    if os.getppid() != wishes["parent"]:                # it died before the signal was armed
+    if os.getppid() != wishes["parent"]:  # it died before the signal was armed
         return 1
     try:
         enter_namespaces(bool(wishes["user_namespace"]))
@@ -72,7 +72,7 @@ def enter_namespaces(user_namespace: bool) -> None:
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
-        die_with_parent()                               # a change of ids takes it off
+        die_with_parent()  # a change of ids takes it off
     unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC)
 
 
@@ -107,7 +107,7 @@ def be_inner(wishes: Mapping[str, Any], alive: int, says: int) -> int:
         return 1
     os.write(says, json.dumps({"how": how}).encode())
     os.close(says)
-    for descriptor in (0, 1, 2):                        # the sandbox's pipes and log are not the host's business
+    for descriptor in (0, 1, 2):  # the sandbox's pipes and log are not the host's business
         os.close(descriptor)
     os.open("/dev/null", os.O_RDWR)
     os.dup2(0, 1)
@@ -150,7 +150,7 @@ def make_world(wishes: Mapping[str, Any]) -> dict[str, str]:
         set_writable(str(tree))
     for path, descriptor in kept:
         show_again(path, descriptor)
-    if state.exists():                                  # keys and records are not for the host's eyes
+    if state.exists():  # keys and records are not for the host's eyes
         mount("tmpfs", str(state), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV, "mode=0555")
     check(_libc.sethostname(name.encode(), len(name)), f"the host name {name}")
     write_once(Path("/etc/hostname"), f"{name}\n")
@@ -234,7 +234,7 @@ def complete_accounts(etc: Path) -> None:
 
 def private_folders(folder: Path) -> list[Path]:
     """Folders that start empty with each start: /tmp, /run, /dev, /dev/shm. Returns them."""
-    mount(str(make_devices(folder)), "/dev", None, MS_MOVE)      # first: the state folder may lie under /tmp
+    mount(str(make_devices(folder)), "/dev", None, MS_MOVE)  # first: the state folder may lie under /tmp
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - the host's own, nothing is guessed
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     Path("/run/lock").mkdir(mode=0o1777)
@@ -266,7 +266,7 @@ def show_again(path: Path, descriptor: int) -> None:
             return
         if not path.exists():
             path.mkdir(parents=True)
-        elif any(path.iterdir()):                       # an overlay shows it (with inode numbers of its own)
+        elif any(path.iterdir()):  # an overlay shows it (with inode numbers of its own)
             return
         mount(f"/proc/self/fd/{descriptor}", str(path), None, MS_BIND)
         set_read_only(str(path), recursive=False)
@@ -277,10 +277,10 @@ def show_again(path: Path, descriptor: int) -> None:
 def like(source: Path, target: Path) -> None:
     """Give a folder the owner and mode of another, as far as ids reach."""
     facts = source.stat()
-    if facts.st_uid == OVERFLOW_ID:                     # in a user namespace: an owner it does not know
+    if facts.st_uid == OVERFLOW_ID:  # in a user namespace: an owner it does not know
         target.chmod(stat.S_IMODE(facts.st_mode))
         return
-    with contextlib.suppress(OSError):                  # an owner without an id here: ours will do
+    with contextlib.suppress(OSError):  # an owner without an id here: ours will do
         os.chown(target, facts.st_uid, facts.st_gid)
     target.chmod(stat.S_IMODE(facts.st_mode))
 
@@ -307,7 +307,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    """mount(2)."""
+    """Attach a filesystem. Raises OSError in words."""
     texts = [None if text is None else os.fsencode(text) for text in (source, target, kind, options or None)]
     code = _libc.mount(*texts[:3], ctypes.c_ulong(flags), texts[3])
     check(code, f"mounting {kind or source or 'private'} at {target}")

@@ -3,8 +3,8 @@
 A host sees this machine's files. Its /etc, /home, /var, /root, /srv, /opt and /usr are overlays whose changes are kept
 in hosts/NAME/upper; /tmp, /run and /dev are its own and start empty; all else is read-only. So whatever a runbook does
 there, as root, changes nothing outside the state folder. Where overlay mounts are refused (a root filesystem that is an
-overlay itself, a user namespace) /etc is copied instead, /home, /var, /root, /srv and /opt start bare, in hosts/NAME/copy,
-and /usr is read-only.
+overlay itself, a user namespace) /etc is copied instead, /home, /var, /root, /srv and /opt start bare, kept in
+hosts/NAME/copy, and /usr is read-only.
 
 It needs root, or a user with subordinate ids (newuidmap). What hosts are not: a border against malice (the kernel and
 the network are shared), or machines with services (there is no systemd in them).
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 
 class HostsUnavailable(SandboxError):
-    """This machine, or this user, cannot have hosts. The text says why."""
+    """Neither namespaces nor mounts are to be had: the text says why."""
 
 
 @dataclass(frozen=True)
@@ -111,19 +111,18 @@ class Hosts:
 
     def missing_tools(self) -> list[str]:
         """Programs that runbooks call and this machine lacks. All hosts see the same ones."""
-        lacking = []
-        for host in list(self.running.values())[:1]:
-            for tool in TOOLS:
-                if run_inside(host.process, ["/bin/sh", "-c", 'command -v "$1"', "sh", tool]).returncode != 0:
-                    lacking.append(tool)
-        return lacking
+        host = next(iter(self.running.values()), None)
+        if host is None:
+            return []
+        look = ["/bin/sh", "-c", 'command -v "$1"', "sh"]
+        return [tool for tool in TOOLS if run_inside(host.process, [*look, tool]).returncode != 0]
 
     def _start(self, plan: HostPlan) -> Host:
         folder = self.folder / plan.name
         folder.mkdir(parents=True, exist_ok=True)
         leftover = read_pid_file(folder / "pid")
         if leftover is not None:
-            leftover.kill()                             # of a sandbox killed a moment ago; two must not share an overlay
+            leftover.kill()  # of a sandbox killed a moment ago; two must not share an overlay
             (folder / "pid").unlink()
         outer = subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(host_init.__file__))],
@@ -131,7 +130,7 @@ class Hosts:
             stdout=subprocess.PIPE,
             cwd="/",
             env={"PATH": os.environ.get("PATH", os.defpath)},
-            start_new_session=True,                     # Ctrl-C in a terminal is for the sandbox, not for its hosts
+            start_new_session=True,  # Ctrl-C in a terminal is for the sandbox, not for its hosts
         )
         try:
             answer = self._set_up(outer, plan, folder)
@@ -147,16 +146,19 @@ class Hosts:
         privileged = os.geteuid() == 0
         if not privileged:
             _need_subordinate_ids()
-        _tell(outer, {
-            "parent": os.getpid(),
-            "name": plan.name,
-            "folder": str(folder.resolve()),
-            "state": str(self.state.resolve()),
-            "trees": TREES,
-            "keep": [] if interpreter() in PYTHONS else [sys.base_prefix],
-            "user_namespace": not privileged,
-            "overlays": privileged,
-        })
+        _tell(
+            outer,
+            {
+                "parent": os.getpid(),
+                "name": plan.name,
+                "folder": str(folder.resolve()),
+                "state": str(self.state.resolve()),
+                "trees": TREES,
+                "keep": [] if interpreter() in PYTHONS else [sys.base_prefix],
+                "user_namespace": not privileged,
+                "overlays": privileged,
+            },
+        )
         answer = _hear(outer)
         if answer.get("map"):
             _map_ids(outer.pid)
@@ -168,7 +170,7 @@ class Hosts:
 
 
 def interpreter() -> str:
-    """The Python that Ansible's modules run with on a host: the system's, else the one under this virtual environment."""
+    """The Python that Ansible's modules run with on a host: the system's, or else the one that runs us."""
     for path in PYTHONS:
         if os.access(path, os.X_OK):
             return path
@@ -183,7 +185,7 @@ def inventory(hosts: Sequence[Host]) -> dict[str, object]:
             "ansible_connection": "orderly_namespace",
             "orderly_host_pid_file": str(host.pid_file.resolve()),
             "ansible_python_interpreter": interpreter(),
-            "ansible_become": False,                    # one is root there already
+            "ansible_become": False,  # one is root there already
         }
     return {"all": {"children": groups}}
 
@@ -250,7 +252,7 @@ def _hear(outer: subprocess.Popen[bytes]) -> Mapping[str, Any]:
 def _close(host: Host) -> None:
     _end_pipes(host.outer)
     host.pid_file.unlink(missing_ok=True)
-    devices = host.folder / "dev"                       # where the host's /dev was mounted, in its namespace
+    devices = host.folder / "dev"  # where the host's /dev was mounted, in its namespace
     if devices.exists():
         devices.rmdir()
 

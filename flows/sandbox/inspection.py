@@ -1,4 +1,4 @@
-"""Reading back what happened in a sandbox: what a demonstration shows, and tests count, is taken from the target itself.
+"""Reading back what happened in a sandbox: what a demonstration shows, and tests count, comes from the target itself.
 
 Every function takes the state folder (Settings.state); the sandbox may belong to another process. For AWS use boto3 on
 `status(state).endpoint_url`, or a connector with the settings layer.
@@ -70,9 +70,7 @@ def status(state: Path) -> Status | None:
     )
 
 
-def run_on_host(
-    state: Path, host: str, command: Sequence[str], given: str = "", seconds: float = 30.0
-) -> Ended:
+def run_on_host(state: Path, host: str, command: Sequence[str], given: str = "", seconds: float = 30.0) -> Ended:
     """Run a program on a host, as root. Raises HostUnreachable; subprocess.TimeoutExpired after `seconds`."""
     process = read_pid_file(folder(state) / "hosts" / host / "pid")
     if process is None or not process.alive:

@@ -1,8 +1,8 @@
 """What the AWS endpoint remembers: an append-only file of the requests that may have changed something.
 
-One entry a line, `CRC32 JSON`. An entry is on the disk (fdatasync) before its answer goes to the client, so whoever got
-an answer finds its effect after kill -9, and after a power cut. A line that a crash cut short is the last one, was never
-answered, and is taken off; damage anywhere else stops the sandbox, for a state with holes is worse than none.
+One entry a line, `CRC32 JSON`. An entry is on the disk (fdatasync) before its answer goes to the client, so whoever
+got an answer finds its effect after kill -9, and after a power cut. A line that a crash cut short is the last one, was
+never answered, and is taken off; damage elsewhere stops the sandbox, for a state with holes is worse than none.
 """
 
 import base64
@@ -100,7 +100,7 @@ class Journal:
         before = self.size
         try:
             line = b"%08x " % zlib.crc32(text) + text + b"\n"
-            while line:                                 # a nearly full disk takes a part, then says why
+            while line:  # a nearly full disk takes a part, then says why
                 line = line[os.write(self._file, line) :]
             os.fdatasync(self._file)
         except OSError:

@@ -10,7 +10,7 @@ a few services that draw from the operating system (FSx, S3 Control multi-region
 creation dates of services that read the clock by themselves, which become the time of the restart.
 """
 
-import datetime
+import datetime as dt
 import io
 import os
 import random
@@ -49,7 +49,7 @@ class Server:
         self._server: BaseWSGIServer = make_server(
             LOOPBACK, 0, app, threaded=True, request_handler=QuietHandler, fd=listener.fileno()
         )
-        listener.close()                                # the server has its own descriptor of it
+        listener.close()  # the server has its own descriptor of it
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name=name, daemon=True)
 
     def start(self) -> None:
@@ -67,9 +67,9 @@ class Moto:
     def __init__(self) -> None:
         self._app = DomainDispatcherApplication(create_backend_app)
         self._clock = _Clock()
-        module: Any = SimpleNamespace(**{**vars(datetime), "datetime": self._clock.datetime})
-        moto.core.utils.datetime = module               # the clock that most of moto reads
-        moto.s3.models.datetime = module                # buckets look for themselves
+        module: Any = SimpleNamespace(**{**vars(dt), "datetime": self._clock.datetime})
+        moto.core.utils.datetime = module  # type: ignore[attr-defined]  # most of moto looks here
+        moto.s3.models.datetime = module  # type: ignore[attr-defined]  # buckets look here
         # Step functions, Lambda and CloudFormation's custom resources call moto over HTTP while they are handled. They
         # get a door of their own: at the endpoint's they would wait for themselves, and be remembered twice.
         listener = socket.create_server((LOOPBACK, 0))
@@ -77,10 +77,10 @@ class Moto:
         self._own_calls = Server(listener, self._app, "moto-own-calls")
         self._own_calls.start()
 
-    def perform(self, environ: Mapping[str, Any], body: bytes, seed: int, at: float | None = None) -> Answer:
-        """Have moto handle one request. `at` is when it first was, in seconds since the epoch; None means now."""
+    def perform(self, environ: Mapping[str, Any], body: bytes, seed: int, at: float) -> Answer:
+        """Have moto handle one request. `at` is when it comes, or first came: seconds since the epoch."""
         mock_random.seed(seed)
-        random.seed(seed)                               # some backends draw from Python's own
+        random.seed(seed)  # some backends draw from Python's own
         whole = {
             **environ,
             "CONTENT_LENGTH": str(len(body)),
@@ -106,7 +106,7 @@ class Moto:
 
 def plain_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
     """What must be kept of a WSGI environment to handle the request again: no streams, no chunking."""
-    kept = {
+    kept: dict[str, Any] = {
         name: value
         for name, value in environ.items()
         if isinstance(value, str) and not name.startswith(("wsgi.", "werkzeug.")) and name != "HTTP_TRANSFER_ENCODING"
@@ -117,36 +117,45 @@ def plain_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Clock:
-    """A clock that can be set back, and then runs on from there (a stopped one would hang what waits)."""
+    """A clock that stands still while a request is handled, so that a replay, faster or slower, gives the same times.
+
+    After STANDS seconds it runs on from there: something may be waiting for it to move.
+    """
+
+    STANDS = 2.0
 
     def __init__(self) -> None:
-        self._behind = 0.0
+        self._moment: float | None = None
+        self._since = 0.0
         self.datetime = _shifted(self)
 
-    @property
-    def behind(self) -> datetime.timedelta:
-        return datetime.timedelta(seconds=self._behind)
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        if self._moment is None:  # moto's own threads, between requests
+            return time.time()
+        passed = time.monotonic() - self._since
+        return self._moment if passed < self.STANDS else self._moment + passed
 
     @contextmanager
-    def at(self, moment: float | None) -> Iterator[None]:
-        self._behind = 0.0 if moment is None else time.time() - moment
+    def at(self, moment: float) -> Iterator[None]:
+        self._moment, self._since = moment, time.monotonic()
         try:
             yield
         finally:
-            self._behind = 0.0
+            self._moment = None
 
 
 class _AnyDatetime(type):
     """Makes every datetime an instance of the shifted class, so that moto's checks of types still hold."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, datetime.datetime)
+        return isinstance(instance, dt.datetime)
 
 
-def _shifted(clock: _Clock) -> type[datetime.datetime]:
-    class Shifted(datetime.datetime, metaclass=_AnyDatetime):
+def _shifted(clock: _Clock) -> type[dt.datetime]:
+    class Shifted(dt.datetime, metaclass=_AnyDatetime):
         @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> Any:
-            return datetime.datetime.now(tz) - clock.behind
+        def now(cls, tz: dt.tzinfo | None = None) -> Any:
+            return dt.datetime.fromtimestamp(clock.now(), tz)
 
     return Shifted

@@ -15,6 +15,7 @@ from pathlib import Path
 from flows.sandbox.errors import HostUnreachable
 from flows.sandbox.files import write_whole
 
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _START_TIME = 22 - 3
 """Where field 22 stands after the command's name, which may hold blanks and brackets."""
 
@@ -33,7 +34,8 @@ class HostProcess:
     def enter(self) -> list[str]:
         """The command that runs the words after it inside. A user namespace is entered where there is one."""
         user = ["--user"] if _namespace(self.pid, "user") != _namespace(os.getpid(), "user") else []
-        return ["nsenter", "--target", str(self.pid), *user, "--mount", "--pid", "--uts", "--ipc", "--root", "--wd", "--"]
+        target = ["--target", str(self.pid)]
+        return ["nsenter", *target, *user, "--mount", "--pid", "--uts", "--ipc", "--root", "--wd", "--"]
 
     def kill(self, patience: float = 5.0) -> None:
         """End the host and all that runs in it; returns when it is gone, or after `patience` seconds."""
@@ -52,6 +54,7 @@ def process_at(pid: int) -> HostProcess:
 
 
 def write_pid_file(path: Path, process: HostProcess) -> None:
+    """Name the host's first process to whoever wants to enter it."""
     write_whole(path, f"{process.pid} {process.started}\n".encode(), mode=0o644)
 
 
@@ -74,7 +77,7 @@ def run_inside(
         capture_output=True,
         check=False,
         timeout=seconds,
-        env={"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LANG": "C.UTF-8"},
+        env={"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8"},
     )
 
 

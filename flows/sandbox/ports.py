@@ -40,6 +40,6 @@ def port_of(listener: socket.socket) -> int:
 def _remembered(path: Path) -> dict[str, int]:
     try:
         ports = json.loads(path.read_text())
-    except (FileNotFoundError, ValueError):          # the first start; or a file somebody broke: new ports will do
+    except (FileNotFoundError, ValueError):  # the first start; or a file somebody broke: new ports will do
         return {}
     return {str(name): int(port) for name, port in ports.items() if isinstance(port, int) and 0 < port < 65536}

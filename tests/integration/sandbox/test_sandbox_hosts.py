@@ -1,0 +1,214 @@
+"""The sandbox's hosts: what is done there, as root, stays there."""
+
+import hashlib
+import os
+import signal
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.sandbox.errors import HostUnreachable
+from flows.sandbox.inspection import read_host_file, run_on_host
+from flows.sandbox.namespaces import HostProcess, read_pid_file
+from waiting import wait_until
+
+pytestmark = pytest.mark.needs("root", "namespaces")
+
+WATCHED = (Path("/etc"), Path("/home"), Path("/var"))
+VOLATILE = {
+    Path("/var/log"),  # every service of the machine writes here
+    Path("/var/lib/postgresql"),  # the databases of this test run, among others
+    Path("/var/lib/systemd"),  # timers and random seeds
+    Path("/var/spool"),  # mail and cron queues
+    Path("/var/tmp"),
+    Path("/var/cache"),  # package tools refill it by themselves
+}
+LARGEST_HASHED = 1 << 20
+"""Bytes. A larger file is told by its size and times; the change time cannot be set back."""
+
+Facts = tuple[int, int, int, int, int, int, str]
+
+
+def snapshot() -> dict[str, Facts]:
+    """Names, modes, owners, sizes, times and contents of everything watched."""
+    return {str(path): facts(path) for tree in WATCHED for path in walk(tree)}
+
+
+def walk(folder: Path) -> Iterator[Path]:
+    yield folder
+    for entry in sorted(folder.iterdir()):
+        if entry in VOLATILE:
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from walk(entry)
+        else:
+            yield entry
+
+
+def facts(path: Path) -> Facts:
+    about = path.lstat()
+    digest = ""
+    if stat.S_ISLNK(about.st_mode):
+        digest = str(path.readlink())
+    elif stat.S_ISREG(about.st_mode) and about.st_size <= LARGEST_HASHED:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    times = (about.st_mtime_ns, about.st_ctime_ns)
+    return about.st_mode, about.st_uid, about.st_gid, about.st_size, *times, digest
+
+
+def on(sandbox: Any, host: str, *command: str) -> str:
+    ended = run_on_host(sandbox.state, host, command)
+    assert ended.code == 0, ended.errors
+    return ended.output
+
+
+def host_process(sandbox: Any, host: str) -> HostProcess:
+    process = read_pid_file(sandbox.folder / "hosts" / host / "pid")
+    assert process is not None
+    return process
+
+
+def test_accounts_and_files_made_on_hosts_change_nothing_of_this_machine(sandbox: Any) -> None:
+    before = snapshot()
+    sandbox.start()
+    for host in ("web-1", "web-2", "files-1"):
+        on(sandbox, host, "useradd", "--create-home", "--groups", "users", "orderly-anna")
+        on(sandbox, host, "usermod", "--expiredate", "2030-01-01", "orderly-anna")
+        on(
+            sandbox,
+            host,
+            "sh",
+            "-c",
+            "echo text > /etc/orderly.conf; rm /etc/issue; chmod 700 /var/lib; date > /var/lib/x",
+        )
+        on(sandbox, host, "sh", "-c", "mkdir -p /srv/projects/a /opt/b /root/c; echo x > /usr/local/bin/orderly-tool")
+        assert "orderly-anna:x:" in read_host_file(sandbox.state, host, "/etc/passwd")
+        assert "/home/orderly-anna" in on(sandbox, host, "ls", "-d", "/home/orderly-anna")
+    sandbox.end(signal.SIGTERM)
+
+    after = snapshot()
+    assert {
+        path: (before.get(path), after.get(path)) for path in before | after if before.get(path) != after.get(path)
+    } == {}
+    for path in ("/srv/projects/a", "/opt/b", "/root/c", "/usr/local/bin/orderly-tool"):
+        assert not Path(path).exists()
+
+
+def test_what_a_host_holds_outlives_kill_9_and_hosts_are_apart(sandbox: Any) -> None:
+    sandbox.start()
+    on(sandbox, "web-1", "useradd", "--create-home", "orderly-bert")
+    on(sandbox, "web-1", "sh", "-c", "echo key > /home/orderly-bert/key; rm /etc/issue; echo gone > /tmp/gone")
+    hosts = [host_process(sandbox, host) for host in ("web-1", "web-2", "files-1")]
+    sandbox.kill()
+    wait_until("kill -9 of the sandbox ends its hosts", lambda: not any(host.alive for host in hosts))
+    with pytest.raises(HostUnreachable):
+        run_on_host(sandbox.state, "web-1", ["true"])
+
+    sandbox.start()
+
+    assert read_host_file(sandbox.state, "web-1", "/home/orderly-bert/key") == "key\n"
+    assert "orderly-bert" in on(sandbox, "web-1", "id", "orderly-bert")
+    assert on(sandbox, "web-1", "ls", "-A", "/tmp") == ""
+    assert run_on_host(sandbox.state, "web-1", ["test", "-e", "/etc/issue"]).code == 1
+    assert run_on_host(sandbox.state, "web-2", ["id", "orderly-bert"]).code == 1
+    assert run_on_host(sandbox.state, "web-2", ["test", "-e", "/etc/issue"]).code == 0
+
+
+def test_a_stop_leaves_no_process_mount_pid_file_or_lock(sandbox: Any) -> None:
+    sandbox.start()
+    hosts = [host_process(sandbox, host) for host in ("web-1", "web-2", "files-1")]
+    on(sandbox, "web-1", "sh", "-c", "sleep 1000 > /dev/null 2>&1 & echo started")
+    assert sandbox.end(signal.SIGTERM) == 0
+
+    assert not any(host.alive for host in hosts)
+    left = {path.name for path in sandbox.folder.rglob("*") if path.name in {"pid", "ready.json", "dev", "lock"}}
+    assert left == set()
+    assert str(sandbox.folder) not in Path("/proc/self/mountinfo").read_text()
+    sandbox.start()
+
+
+def test_a_host_whose_first_process_was_killed_is_started_again_as_it_was(sandbox: Any) -> None:
+    sandbox.start()
+    on(sandbox, "web-2", "useradd", "orderly-carl")
+    old = host_process(sandbox, "web-2")
+    os.kill(old.pid, signal.SIGKILL)
+
+    def fresh() -> bool:
+        now = read_pid_file(sandbox.folder / "hosts" / "web-2" / "pid")
+        return now is not None and now != old and now.alive
+
+    wait_until("the host runs again", fresh, deadline=20)
+    assert "orderly-carl" in on(sandbox, "web-2", "id", "orderly-carl")
+
+
+def test_a_pid_file_that_names_another_process_by_now_is_not_entered(running: Any) -> None:
+    impostor = running.folder / "hosts" / "web-9"
+    impostor.mkdir()
+    (impostor / "pid").write_text(f"{os.getpid()} 1\n")
+    with pytest.raises(HostUnreachable):
+        run_on_host(running.state, "web-9", ["true"])
+
+
+def test_each_host_has_its_own_name_and_processes(running: Any) -> None:
+    assert [on(running, host, "uname", "-n").strip() for host in ("web-1", "files-1")] == ["web-1", "files-1"]
+    assert read_host_file(running.state, "web-1", "/etc/hostname") == "web-1\n"
+    seen = on(running, "web-1", "sh", "-c", "ls -d /proc/[0-9]*").split()
+    assert len(seen) < 6
+    assert "/proc/1" in seen
+
+
+@pytest.mark.parametrize(
+    "path", ["/orderly-x", "/usr/../boot/orderly-x", "/proc/sys/kernel/hostname"], ids=["root", "boot", "kernel"]
+)
+def test_all_else_is_read_only(running: Any, path: str) -> None:
+    ended = run_on_host(running.state, "web-1", ["sh", "-c", 'echo x > "$1"', "sh", path])
+    assert ended.code != 0
+    assert "Read-only" in ended.errors or "ermission" in ended.errors or "nonexistent" in ended.errors
+
+
+def test_the_machines_disks_and_orderlys_keys_are_not_there(running: Any) -> None:
+    (running.state / "keys").mkdir()
+    (running.state / "keys" / "keyring.json").write_text("secret")
+    assert run_on_host(running.state, "web-1", ["cat", str(running.state / "keys" / "keyring.json")]).code != 0
+    devices = on(running, "web-1", "find", "/dev", "-type", "b")
+    assert devices == ""
+
+
+def test_what_is_left_to_process_1_is_reaped(running: Any) -> None:
+    on(running, "web-1", "sh", "-c", "for i in 1 2 3; do (sleep 0.01 &) ; done")
+
+    def zombies() -> bool:
+        states = on(running, "web-1", "sh", "-c", "cat /proc/[0-9]*/stat 2>/dev/null || true")
+        return not any(") Z " in line for line in states.splitlines())
+
+    wait_until("no zombie is left", zombies)
+
+
+def test_the_inventory_names_hosts_that_the_tools_of_runbooks_are_on(running: Any) -> None:
+    from ruamel.yaml import YAML
+
+    inventory = YAML(typ="safe").load((running.folder / "inventory" / "hosts.yml").read_text())
+    groups = inventory["all"]["children"]
+    assert set(groups["linux_servers"]["hosts"]) == {"web-1", "web-2"}
+    assert set(groups["file_servers"]["hosts"]) == {"files-1"}
+    web = groups["linux_servers"]["hosts"]["web-1"]
+    assert host_process(running, "web-1").pid == int(Path(web["orderly_host_pid_file"]).read_text().split()[0])
+    version = on(
+        running, "web-1", web["ansible_python_interpreter"], "-c", "import sys, ssl; print(sys.version_info >= (3, 8))"
+    )
+    assert version == "True\n"
+
+
+def test_the_settings_layer_is_one_that_orderly_takes(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from connectors.aws.settings import AwsSettings
+    from connectors.runbook.settings import RunbookSettings
+    from flows.settings import Settings
+
+    monkeypatch.setenv("ORDERLY_SETTINGS", str(running.folder / "settings.yaml"))
+    settings = Settings()
+    AwsSettings.model_validate(settings.connectors["aws"])
+    RunbookSettings.model_validate(settings.connectors["runbook"])
+    assert settings.environment == "dev"
