@@ -61,7 +61,9 @@ _Found = tuple[bool, Mismatch]
 
 
 def _compare(source: ValueType, target: ValueType, pointer: str, depth: int) -> Iterator[_Found]:
-    if source is target or (isinstance(source, LazyType) and isinstance(target, LazyType) and source.name == target.name):
+    if source is target:
+        return
+    if isinstance(source, LazyType) and isinstance(target, LazyType) and source.name == target.name:
         return
     if depth > DEEPEST:
         yield _doubt(pointer, "is nested too deeply to be known now")

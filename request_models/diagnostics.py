@@ -16,7 +16,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One mistake. `line` and `column` count from 1; `excerpt` is the source line and `width` how much of it is meant."""
+    """One mistake. Line and column count from 1; `excerpt` is the source line, `width` how much of it is meant."""
 
     code: str
     message: str

@@ -6,7 +6,7 @@ Values are JSON, dates and durations. Absent names and members are `Undefined`, 
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import cast
+from typing import Any, ClassVar, cast
 
 from jinja2 import nodes
 
@@ -110,7 +110,7 @@ class Evaluator:
 
     def _value(self, node: nodes.Node) -> object:
         self._work.spend(1)
-        return _EVALUATORS[type(node)](self, node)
+        return self._METHODS[type(node)](self, node)
 
     def _constant(self, node: nodes.Const) -> object:
         return node.value
@@ -162,8 +162,8 @@ class Evaluator:
             case str(), str() if (moment := temporal(base)) is not None and key in _DATE_PARTS:
                 return getattr(moment, key)
             case _:
-                _present(base)
-        raise TypeRuleError(f"{say_kind(base)} has no `{key}`" if isinstance(key, str) else f"{say_kind(base)} has no items")
+                what = f"`{key}`" if isinstance(key, str) else "items"
+                raise TypeRuleError(f"{say_kind(_present(base))} has no {what}")
 
     def _slice(self, base: object, cut: nodes.Slice) -> object:
         if not isinstance(base, list | tuple | str):
@@ -271,6 +271,34 @@ class Evaluator:
         except DurationError as error:
             raise TypeRuleError(str(error)) from None
 
+    _METHODS: ClassVar[Mapping[type[nodes.Node], Callable[[Any, Any], object]]] = {
+        nodes.Const: _constant,
+        nodes.List: _list,
+        nodes.Tuple: _list,
+        nodes.Dict: _dict,
+        nodes.Name: _name,
+        nodes.Getattr: _attribute,
+        nodes.Getitem: _item,
+        nodes.CondExpr: _condition,
+        nodes.And: _and,
+        nodes.Or: _or,
+        nodes.Not: _not,
+        nodes.Compare: _compare,
+        nodes.Add: _sum,
+        nodes.Sub: _difference,
+        nodes.Mul: _product,
+        nodes.Div: _quotient,
+        nodes.FloorDiv: _quotient,
+        nodes.Mod: _quotient,
+        nodes.Neg: _negative,
+        nodes.Pos: _positive,
+        nodes.Concat: _concatenation,
+        nodes.Filter: _filter,
+        nodes.Test: _test,
+        nodes.Call: _call,
+    }
+    """By kind of node; `expression_syntax` lets no other kind through."""
+
 
 def _present(value: object) -> object:
     if isinstance(value, Undefined):
@@ -369,34 +397,3 @@ _COMPARISONS: Mapping[str, Callable[[object, object, Work], bool]] = {
     "in": _contains,
     "notin": lambda left, right, work: not _contains(left, right, work),
 }
-
-_EVALUATORS: Mapping[type[nodes.Node], Callable[[Evaluator, nodes.Node], object]] = cast(
-    Mapping[type[nodes.Node], Callable[[Evaluator, nodes.Node], object]],
-    {
-        nodes.Const: Evaluator._constant,
-        nodes.List: Evaluator._list,
-        nodes.Tuple: Evaluator._list,
-        nodes.Dict: Evaluator._dict,
-        nodes.Name: Evaluator._name,
-        nodes.Getattr: Evaluator._attribute,
-        nodes.Getitem: Evaluator._item,
-        nodes.CondExpr: Evaluator._condition,
-        nodes.And: Evaluator._and,
-        nodes.Or: Evaluator._or,
-        nodes.Not: Evaluator._not,
-        nodes.Compare: Evaluator._compare,
-        nodes.Add: Evaluator._sum,
-        nodes.Sub: Evaluator._difference,
-        nodes.Mul: Evaluator._product,
-        nodes.Div: Evaluator._quotient,
-        nodes.FloorDiv: Evaluator._quotient,
-        nodes.Mod: Evaluator._quotient,
-        nodes.Neg: Evaluator._negative,
-        nodes.Pos: Evaluator._positive,
-        nodes.Concat: Evaluator._concatenation,
-        nodes.Filter: Evaluator._filter,
-        nodes.Test: Evaluator._test,
-        nodes.Call: Evaluator._call,
-    },
-)
-"""By kind of node; `expression_syntax` lets no other kind through."""

@@ -38,12 +38,12 @@ def is_date_time(text: str) -> bool:
         and text[10] in "Tt"
         and is_date(text[:10])
         and _TIME.fullmatch(text[11:]) is not None
-        and _parses(datetime.fromisoformat, text.upper().replace("Z", "+00:00"))
+        and _parses(datetime.fromisoformat, text.upper())
     )
 
 
 def _is_time(text: str) -> bool:
-    return _TIME.fullmatch(text) is not None and _parses(time.fromisoformat, text.upper().replace("Z", "+00:00"))
+    return _TIME.fullmatch(text) is not None and _parses(time.fromisoformat, text.upper())
 
 
 def _is_duration(text: str) -> bool:

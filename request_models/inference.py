@@ -9,6 +9,7 @@ from difflib import get_close_matches
 
 from jinja2 import nodes
 
+from request_models.durations import parse_duration
 from request_models.errors import TypeRuleError
 from request_models.expression_filters import FILTERS, constant_text
 from request_models.expression_functions import Function
@@ -38,15 +39,10 @@ from request_models.value_types import (
     Member,
     NumberType,
     ObjectType,
+    OmitType,
     StringType,
-    UnionType,
     ValueType,
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class OmitType(ValueType):
-    """The type of `omit`: what an argument may be that is left out."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +116,7 @@ def facts_if(tree: nodes.Expr, scope: TypeScope, holds: bool = True) -> Facts:
     return inference.facts(tree, holds)
 
 
-def conjuncts(tree: nodes.Expr) -> frozenset[str]:
+def conjuncts(tree: nodes.Node) -> frozenset[str]:
     """The conditions that all hold when this one does, each in one way of writing."""
     if isinstance(tree, nodes.And):
         return conjuncts(tree.left) | conjuncts(tree.right)
@@ -356,8 +352,6 @@ class _Inference:
                 raise TypeRuleError(f"duration() takes text such as 'P1D', but this is {say_type(option)}")
         text = constant_text(given)
         if text is not None:
-            from request_models.durations import parse_duration
-
             try:
                 parse_duration(text)
             except ValueError as error:
@@ -366,7 +360,7 @@ class _Inference:
 
     # facts
 
-    def facts(self, tree: nodes.Expr, holds: bool) -> Facts:
+    def facts(self, tree: nodes.Node, holds: bool) -> Facts:
         """What is known when the condition comes out as `holds` says."""
         match tree:
             case nodes.Not(node=inner):
@@ -402,8 +396,8 @@ class _Inference:
         kept: list[ValueType] = []
         for option in options(found):
             match option:
-                case StringType(enum=tuple() as enum) | IntegerType(enum=tuple() as enum):
-                    left = tuple(item for item in enum if (item in values) is equal)
+                case StringType(enum=tuple() as texts):
+                    left = tuple(text for text in texts if (text in values) is equal)
                     kept.extend([replace(option, enum=left)] if left else [])
                 case StringType() if equal and all(isinstance(value, str) for value in values):
                     kept.append(replace(option, enum=tuple(str(value) for value in values)))
@@ -415,7 +409,7 @@ class _Inference:
         self.problems.append(Problem(code, message, hint, at))
 
 
-def _condition_fact(tree: nodes.Expr, holds: bool) -> Facts:
+def _condition_fact(tree: nodes.Node, holds: bool) -> Facts:
     return Facts(holds=conjuncts(tree)) if holds else Facts()
 
 
@@ -535,5 +529,3 @@ def _calculated(operator: str, left: ValueType, right: ValueType) -> ValueType:
         hint = "make the text a date first: `| as_date` or `| as_datetime`"
     raise TypeRuleError(f"`{operator}` does not work between {say_type(left)} and {say_type(right)}", hint=hint)
 
-
-__all__ = ["Facts", "Inferred", "OmitType", "Problem", "TypeScope", "UnionType", "conjuncts", "facts_if", "infer", "infer_text"]

@@ -4,6 +4,7 @@ Strings are taken as they are, NUL characters included, and arrive exactly; a mo
 says so with `maxLength` and `pattern`. The API's limit on a request's size bounds what is not said.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -67,18 +68,16 @@ def _with_defaults(schema: Mapping[str, JsonValue], inputs: Mapping[str, JsonVal
 
 @lru_cache(maxsize=512)
 def _validator(schema_text: str) -> Validator:
-    import json
-
-    return _InputValidator(json.loads(schema_text), format_checker=_FORMAT_CHECKER)
+    return cast(Validator, _InputValidator(json.loads(schema_text), format_checker=_FORMAT_CHECKER))
 
 
-def _pattern(validator: Any, pattern: str, instance: object, schema: object) -> Iterator[ValidationError]:
+def _pattern(_validator: Any, pattern: str, instance: object, _schema: object) -> Iterator[ValidationError]:
     if isinstance(instance, str) and not matches_pattern(pattern, instance):
         yield ValidationError("pattern")
 
 
 def _pattern_properties(
-    validator: Any, patterns: Mapping[str, object], instance: object, schema: object
+    validator: Any, patterns: Mapping[str, object], instance: object, _schema: object
 ) -> Iterator[ValidationError]:
     if not isinstance(instance, dict):
         return
@@ -103,12 +102,12 @@ def _additional_properties(
             yield from validator.descend(instance[key], allowed, path=key)
 
 
-def _required(validator: Any, required: list[str], instance: object, schema: object) -> Iterator[ValidationError]:
+def _required(_validator: Any, required: list[str], instance: object, _schema: object) -> Iterator[ValidationError]:
     if isinstance(instance, dict):
         yield from (ValidationError("missing", path=[name]) for name in required if name not in instance)
 
 
-def _is_integer(checker: object, instance: object) -> bool:
+def _is_integer(_checker: object, instance: object) -> bool:
     return isinstance(instance, int) and not isinstance(instance, bool)
 
 
@@ -124,7 +123,7 @@ def _on_text(conforms: Callable[[str], bool]) -> Callable[[object], bool]:
 
 
 _FORMAT_CHECKER = _format_checker()
-_InputValidator = extend(
+_InputValidator = extend(  # type: ignore[no-untyped-call]  # the stubs of jsonschema leave it untyped
     Draft202012Validator,
     {
         "pattern": _pattern,
@@ -145,8 +144,8 @@ def _problems(error: ValidationError) -> Iterator[InputProblem]:
 _CODES = {"required": "missing", "additionalProperties": "unknown", "type": "type", "format": "value"}
 
 
-def _say(error: ValidationError, keyword: str) -> str:
-    """What is wrong, from the schema alone: the value may be a secret and is never repeated."""
+def _say(error: ValidationError, keyword: str) -> str:  # noqa: PLR0911 - one case a keyword
+    """What is wrong, from the schema alone: the value may be a secret, and is never repeated."""
     wanted: Any = error.validator_value
     match keyword:
         case "required":
@@ -154,7 +153,8 @@ def _say(error: ValidationError, keyword: str) -> str:
         case "additionalProperties":
             return _say_unknown(error)
         case "type":
-            return f"must be {' or '.join(_TYPES.get(kind, kind) for kind in ([wanted] if isinstance(wanted, str) else wanted))}"
+            kinds = [wanted] if isinstance(wanted, str) else wanted
+            return f"must be {' or '.join(_TYPES.get(kind, kind) for kind in kinds)}"
         case "enum":
             return f"must be one of {', '.join(canonical_json(item).decode() for item in wanted)}"
         case "const":

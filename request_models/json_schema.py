@@ -77,7 +77,8 @@ def _from_keywords(schema: Schema, pointer: str) -> ValueType:
 def _merged(schema: Schema, branch: JsonValue) -> JsonValue:
     if not isinstance(branch, dict):
         return branch
-    outer = {key: value for key, value in schema.items() if key in {"type", "properties", "required", "items", "format"}}
+    kept = {"type", "properties", "required", "items", "format"}
+    outer = {key: value for key, value in schema.items() if key in kept}
     return {**outer, **branch}
 
 
@@ -218,7 +219,7 @@ def as_json(value_type: ValueType) -> ValueType:
 
 
 def to_json_schema(value_type: ValueType, depth: int = 0) -> dict[str, JsonValue]:
-    """A schema that allows the values of the type. A recursive type is cut off at some depth, where it allows anything."""
+    """A schema that allows the values of the type. A recursive type allows anything from some depth on."""
     found = as_json(resolved(value_type))
     schema = {} if depth > 12 else _schema_of(found, depth)
     if found.secret:
@@ -228,7 +229,7 @@ def to_json_schema(value_type: ValueType, depth: int = 0) -> dict[str, JsonValue
     return schema
 
 
-def _schema_of(found: ValueType, depth: int) -> dict[str, JsonValue]:
+def _schema_of(found: ValueType, depth: int) -> dict[str, JsonValue]:  # noqa: PLR0911 - one case a type
     match found:
         case NullType():
             return {"type": "null"}

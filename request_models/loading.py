@@ -1,4 +1,4 @@
-"""Model files to documents. A mistake in one file never hides another file's, and nothing is raised for what a file holds."""
+"""Model files to documents. A mistake in one file never hides another's; nothing is raised for what a file holds."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -49,9 +49,9 @@ class Loaded:
 
 
 def load_catalogue(folders: Iterable[FilePath]) -> Loaded:
-    """Every `*.yaml` and `*.yml` of the folders. A model in an earlier folder stands for one of its name in a later one.
+    """Every `*.yaml` and `*.yml` of the folders; those that do not exist hold no models.
 
-    Folders that do not exist hold no models.
+    A model in an earlier folder stands in for one of its name in a later one.
     """
     models: dict[str, ModelSource] = {}
     diagnostics: list[Diagnostic] = []
@@ -102,21 +102,21 @@ def _shape_problems(source: YamlSource, error: ValidationError) -> Iterator[Diag
     problems = error.errors(include_url=False, include_context=True, include_input=False)
     located = [(_place(source, problem["loc"]), problem) for problem in problems]
     # Where a part is of a kind that cannot run yet, what else is wrong with its shape says nothing to the author.
-    not_yet = {path[:-1] for path, problem in located if _is_not_yet(path, problem["loc"], problem["type"])}
+    not_yet = {path[:-1] for path, problem in located if _is_not_yet(problem["loc"], problem["type"])}
     not_yet.discard(())
-    misspelt = {_suggestion(source, path, problem) for path, problem in located if problem["type"] == "extra_forbidden"}
+    misspelt = {_suggestion(path, problem) for path, problem in located if problem["type"] == "extra_forbidden"}
     for path, problem in located:
         if problem["type"] == "too_short" and _value_at(source, path):
             continue  # pydantic counts the items that are good; those that are not have told already
         if problem["type"] == "missing" and (path, problem["loc"][-1]) in misspelt:
             continue  # it is there, under a misspelt name, which is told
-        if _is_not_yet(path, problem["loc"], problem["type"]):
+        if _is_not_yet(problem["loc"], problem["type"]):
             yield _say_not_yet(source, path)
         elif not any(path[: len(parent)] == parent for parent in not_yet):
             yield _say_problem(source, path, problem)
 
 
-def _suggestion(source: YamlSource, path: Path, problem: Any) -> tuple[Path, str | None]:
+def _suggestion(path: Path, problem: Any) -> tuple[Path, str | None]:
     """Where a key is misspelt and what it was meant to be."""
     near = get_close_matches(str(problem["loc"][-1]), _keys(_document_at(problem["loc"][:-1])), n=1)
     return path[:-1], near[0] if near else None
@@ -125,7 +125,7 @@ def _suggestion(source: YamlSource, path: Path, problem: Any) -> tuple[Path, str
 def _value_at(source: YamlSource, path: Path) -> JsonValue:
     value = source.value
     for part in path:
-        value = value[part]  # type: ignore[index, call-overload]  # the path is one that the file has
+        value = value[part]  # type: ignore[index]  # the path is one that the file has
     return value
 
 
@@ -134,7 +134,7 @@ def _place(source: YamlSource, location: tuple[int | str, ...]) -> Path:
     return source.known(tuple(part for part in location if part != "[key]"))
 
 
-def _is_not_yet(path: Path, location: tuple[int | str, ...], kind: str) -> bool:
+def _is_not_yet(location: tuple[int | str, ...], kind: str) -> bool:
     return kind == "extra_forbidden" and str(location[-1]) in _document_at(location[:-1]).NOT_YET
 
 
@@ -201,7 +201,8 @@ def _document_at(location: tuple[int | str, ...]) -> type[Document]:
     """The class of document that a pydantic location leads to."""
     document: type[Document] = ModelDocument
     for part in location:
-        field = next((field for name, field in document.model_fields.items() if part in {field.alias or name, name}), None)
+        fields = document.model_fields.items()
+        field = next((field for name, field in fields if part in {field.alias or name, name}), None)
         found = None if field is None else _document_in(field.annotation)
         document = found or document
     return document

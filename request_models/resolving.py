@@ -1,4 +1,4 @@
-"""The stage `resolved`: expressions parsed, actions found, targets merged. What cannot be resolved is left to the checks."""
+"""The stage `resolved`: expressions parsed, actions found, targets merged. What is not found is left to the checks."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -68,7 +68,7 @@ class ResolvedOutput:
 
 @dataclass(frozen=True)
 class Resolved:
-    """A model whose parts are found. `broken` are the places whose expressions could not be read (told in `findings`)."""
+    """A model whose parts are found. `broken` are places whose expressions could not be read, told in `findings`."""
 
     source: ModelSource
     actions: ActionCatalogue
@@ -160,10 +160,12 @@ def _step_sites(step: ResolvedStep) -> Iterator[Site]:
     yield from _sites(step.arguments, (*path, "with"), index)
     for name, node in step.target.nodes.items():
         yield from _sites(node, step.target.paths[name], index)
-    for key, extra in (("when", frozenset[str]()), ("hosts", frozenset[str]()), ("expect", _ANSWERED), ("otherwise", _ANSWERED)):
-        written: Node | None = getattr(step, key)
+    for key, written in (("when", step.when), ("hosts", step.hosts)):
         if written is not None:
-            yield from _sites(written, (*path, key), index, extra)
+            yield from _sites(written, (*path, key), index)
+    for key, written in (("expect", step.expect), ("otherwise", step.otherwise)):
+        if written is not None:
+            yield from _sites(written, (*path, key), index, _ANSWERED)
     for undo in step.undo:
         yield from _sites(undo.arguments, (*undo.path, "with"), index, _ANSWERED)
         for name, node in undo.target.nodes.items():

@@ -28,7 +28,7 @@ class Undefined:
         self.path = path
 
 
-class DateText(str):
+class DateText(str):  # noqa: SLOT000 - the base has no slots either
     """A date as it was written (`2026-11-05`): text to the outside, a date to `+`, `-` and comparisons."""
 
     @property
@@ -37,13 +37,13 @@ class DateText(str):
         return date.fromisoformat(self)
 
 
-class DateTimeText(str):
+class DateTimeText(str):  # noqa: SLOT000 - the base has no slots either
     """A moment as it was written (RFC 3339): text to the outside, a moment to `+`, `-` and comparisons."""
 
     @property
     def moment(self) -> datetime:
         """The moment itself, aware of its offset."""
-        return datetime.fromisoformat(self.upper().replace("Z", "+00:00"))
+        return datetime.fromisoformat(self.upper())
 
 
 def temporal(value: object) -> date | datetime | timedelta | None:

@@ -18,6 +18,7 @@ from request_models.value_types import (
     NullType,
     NumberType,
     ObjectType,
+    OmitType,
     StringType,
     UnionType,
     ValueType,
@@ -40,6 +41,7 @@ _NAMES: dict[type[ValueType], str] = {
     DurationType: "a duration",
     ArrayType: "a list",
     ObjectType: "a map",
+    OmitType: "nothing (omit)",
 }
 
 
@@ -96,7 +98,8 @@ def without_literal(value_type: ValueType) -> ValueType:
             return StringType(secret=value_type.secret)
         case IntegerType():
             return IntegerType(secret=value_type.secret)
-    return value_type
+        case _:
+            return value_type
 
 
 def join(types: Iterable[ValueType]) -> ValueType:
@@ -192,7 +195,8 @@ def any_secret(value_type: ValueType, depth: int = 0) -> bool:
         case ObjectType(members=members, others=others):
             known = any(any_secret(member.type, depth + 1) for member in members.values())
             return known or (others is not None and any_secret(others, depth + 1))
-    return False
+        case _:
+            return False
 
 
 def type_of(value: JsonValue) -> ValueType:
@@ -220,7 +224,9 @@ def broad_type_of(value: JsonValue) -> ValueType:
         case list():
             return ArrayType(items=join(broad_type_of(item) for item in value))
         case dict():
-            return ObjectType(members={key: Member(type=broad_type_of(item), required=True) for key, item in value.items()})
+            members = {key: Member(type=broad_type_of(item), required=True) for key, item in value.items()}
+            return ObjectType(members=members)
         case float():
             return NumberType()
-    return without_literal(type_of(value))
+        case _:
+            return without_literal(type_of(value))

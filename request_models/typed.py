@@ -8,7 +8,6 @@ from request_models.errors import SchemaTranslationError
 from request_models.expression_syntax import parse_expression, parse_text
 from request_models.inference import (
     Facts,
-    OmitType,
     Problem,
     TypeScope,
     conjuncts,
@@ -22,7 +21,7 @@ from request_models.plan import Expression, ListOf, Literal, MapOf, Node, Text
 from request_models.resolving import Resolved, ResolvedStep, ResolvedUndo, Targets
 from request_models.scope_types import PERSON, REQUEST, STEP_STATE
 from request_models.type_algebra import any_secret, broad_type_of, join, options, say_type, type_of
-from request_models.value_types import AnyType, ArrayType, Member, ObjectType, ValueType
+from request_models.value_types import AnyType, ArrayType, Member, ObjectType, OmitType, ValueType
 from request_models.yaml_source import Path
 
 
@@ -49,7 +48,7 @@ class TypedNode:
         return as_json(join(kept)) if kept else None
 
     def walk(self) -> Iterator["TypedNode"]:
-        """This node and all below it."""
+        """The node and all below it."""
         yield self
         for child in (*(self.members or {}).values(), *(self.items or ())):
             yield from child.walk()
@@ -109,7 +108,7 @@ class TypedOutput:
 
 @dataclass(frozen=True)
 class Typed:
-    """A model whose every value has a type. `value_order` is an order in which each value reads only those before it."""
+    """A model whose every value has a type. In `value_order` each value reads only those before it."""
 
     resolved: Resolved
     inputs: ObjectType
@@ -238,8 +237,10 @@ class _Typing:
         self, undo: ResolvedUndo, step: ResolvedStep, hosts: TypedNode | None, scope: TypeScope, arguments: ObjectType
     ) -> TypedUndo:
         # A failed step's own undo runs too, and then there is no result.
-        optional = {("args", name): None for name, member in arguments.members.items() if not member.required}
-        scope = replace(scope, guards={**scope.guards, ("result",): None, **optional})
+        optional: dict[tuple[str, ...], frozenset[str] | None] = {
+            ("args", name): None for name, member in arguments.members.items() if not member.required
+        }
+        scope = replace(scope, guards={**scope.guards, **optional, ("result",): None})
         own_hosts = undo.hosts is not None and undo.hosts is not step.hosts
         return TypedUndo(
             resolved=undo,

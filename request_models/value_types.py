@@ -81,6 +81,11 @@ class DurationType(ValueType):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OmitType(ValueType):
+    """What `omit` yields in an expression: an argument that is left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ArrayType(ValueType):
     """A list of items of one type."""
 
@@ -134,7 +139,7 @@ class LazyType(ValueType):
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A part of a value that does not fit its type. `pointer` is an RFC 6901 JSON pointer; no message holds the value."""
+    """A part of a value that does not fit its type, at an RFC 6901 JSON pointer; no message holds the value."""
 
     pointer: str
     message: str
@@ -161,7 +166,7 @@ def _mismatches(value_type: ValueType, value: JsonValue, pointer: str) -> Iterat
             yield from _object_mismatches(value_type, value, pointer)
         case StringType() if isinstance(value, str):
             yield from (Mismatch(pointer, why) for why in _text_problems(value_type, value))
-        case IntegerType() | NumberType() if isinstance(value, _PYTHON[type(value_type)]) and not isinstance(value, bool):
+        case IntegerType() | NumberType() if type(value) in _PYTHON[type(value_type)]:
             yield from (Mismatch(pointer, why) for why in _number_problems(value_type, value))
         case DateType() | DateTimeType() | DurationType() if isinstance(value, str):
             name = _TIME_FORMATS[type(value_type)]
@@ -223,7 +228,7 @@ def _text_problems(text: StringType, value: str) -> Iterator[str]:
         yield f"must have {text.max_length} characters at most"
     if text.pattern is not None and not matches_pattern(text.pattern, value):
         yield f"must match the pattern {text.pattern}"
-    if text.format in FORMATS and not FORMATS[text.format](value):
+    if text.format is not None and text.format in FORMATS and not FORMATS[text.format](value):
         yield f"must be a valid {text.format}"
 
 

@@ -1,4 +1,4 @@
-"""A YAML 1.2 file as plain values that know where they stand. Hostile files get a diagnostic, in bounded time and memory.
+"""A YAML 1.2 file as plain values that know where they stand; hostile files get a diagnostic, in bounded time.
 
 The values are made here from the parser's events, so that nothing of YAML 1.1 (`on` is text), no tag and no object of
 Python comes in, keys given twice are seen, and aliases cannot blow up.
@@ -90,10 +90,11 @@ class YamlSource:
             mark, width = self._within(mark, known, at)
         lines = self.text.split("\n")
         excerpt = lines[mark.line - 1].rstrip("\r") if mark.line <= len(lines) else ""
-        return Diagnostic(code, message, self.file, mark.line, mark.column, hint, severity, _shown(excerpt, mark.column), width)
+        shown = _shown(excerpt, mark.column)
+        return Diagnostic(code, message, self.file, mark.line, mark.column, hint, severity, shown, width)
 
     def _within(self, mark: Mark, path: Path, text: str) -> tuple[Mark, int]:
-        """Where `text` stands in the scalar that starts at `mark`; the scalar's start when it is not to be seen there."""
+        """Where `text` stands in the scalar that starts at `mark`; the scalar's start when it is not seen there."""
         end = min((other.line for other in self.values.values() if other.line > mark.line), default=mark.line + 200)
         lines = self.text.split("\n")[mark.line - 1 : end]
         whole_word = re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w)")
@@ -141,10 +142,10 @@ def read_yaml(file: str, content: bytes) -> YamlSource:
 
 
 def _refusal(file: str, text: str, refused: _Refused) -> YamlSource:
-    lines = text.split("\n", refused.mark.line)
-    excerpt = lines[refused.mark.line - 1].rstrip("\r") if refused.mark.line <= len(lines) else ""
-    mark = refused.mark
-    found = Diagnostic(refused.code, refused.message, file, mark.line, mark.column, refused.hint, excerpt=_shown(excerpt, mark.column))
+    lines, mark = text.split("\n", refused.mark.line), refused.mark
+    excerpt = lines[mark.line - 1].rstrip("\r") if mark.line <= len(lines) else ""
+    shown = _shown(excerpt, mark.column)
+    found = Diagnostic(refused.code, refused.message, file, mark.line, mark.column, refused.hint, excerpt=shown)
     return YamlSource(file, text, diagnostics=(found,))
 
 
@@ -279,12 +280,19 @@ class _Placing:
         message = f"the key `{key}` stands here again; it was given in line {first.line}"
         place, excerpt = node.mark, lines[node.mark.line - 1].rstrip("\r")
         hint = "keep one of the two"
+        shown = _shown(excerpt, place.column)
         self._found.append(
             Diagnostic(
-                "duplicate-key", message, self._source.file, place.line, place.column, hint, excerpt=_shown(excerpt, place.column),
+                "duplicate-key",
+                message,
+                self._source.file,
+                place.line,
+                place.column,
+                hint,
+                excerpt=shown,
                 width=len(key),
             )
-        )  # fmt: skip
+        )
 
 
 def _shown(line: str, column: int) -> str:

@@ -1,4 +1,4 @@
-"""The static checks, one idea a file. Each takes a stage of the compiler and tells what is wrong, with a code of its own."""
+"""The static checks, one idea a file. Each takes a stage of the compiler and tells what is wrong, with its own code."""
 
 from collections.abc import Callable, Iterator
 

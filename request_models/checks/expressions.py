@@ -1,4 +1,4 @@
-"""What inference found wrong within expressions: operations that do not exist, members that are not there, guards missing."""
+"""What inference found wrong in expressions: operations there are not, members there are not, missing guards."""
 
 from collections.abc import Iterator
 

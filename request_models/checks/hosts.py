@@ -17,12 +17,11 @@ def check(typed: Typed) -> Iterator[Finding]:
     for step in typed.steps:
         yield from _check(step.resolved.spec, step.hosts, step.resolved.path, step.resolved.document.uses)
         for undo in step.undo:
-            own = undo.hosts if undo.resolved.spec is None or undo.resolved.spec.takes_hosts or _own(undo.hosts, undo.resolved.path) else None
-            yield from _check(undo.resolved.spec, own, undo.resolved.path, undo.resolved.document.uses)
-
-
-def _own(hosts: TypedNode | None, path: Path) -> bool:
-    return hosts is not None and hosts.path[: len(path)] == path
+            # The step's hosts, which an undo inherits, are simply not used by one that acts on none.
+            inherited = undo.resolved.document.hosts is None
+            takes = undo.resolved.spec is not None and undo.resolved.spec.takes_hosts
+            hosts = None if inherited and not takes else undo.hosts
+            yield from _check(undo.resolved.spec, hosts, undo.resolved.path, undo.resolved.document.uses)
 
 
 def _check(spec: ActionSpec | None, hosts: TypedNode | None, path: Path, uses: str) -> Iterator[Finding]:

@@ -50,7 +50,8 @@ def _wrong(resolved: Resolved, site: Site, read: str, known: Mapping[str, Collec
 
 def _unknown_root(site: Site, root: str) -> Finding:
     if root in EXTRA_ROOTS:
-        places = "`expect`, `otherwise` and `undo`" if root in {"args", "result"} else "places this version cannot run yet"
+        answered = root in {"args", "result"}
+        places = "`expect`, `otherwise` and `undo`" if answered else "places this version cannot run yet"
         return Finding(site.path, "unknown-name", f"`{root}` is there only in {places}", at=root)
     near = get_close_matches(root, ROOTS, n=1)
     hint = f"is `{near[0]}` meant?" if near else f"names start with {', '.join(ROOTS)}; text is put in quotes"

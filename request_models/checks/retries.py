@@ -1,4 +1,8 @@
-"""Only what may be repeated is retried."""
+"""Only what may be repeated is retried.
+
+An error that is `transient` had no effect (its class says so), so trying again then is a first attempt. After one that
+is `unknown` the call may have had its effect.
+"""
 
 from collections.abc import Iterator
 
@@ -11,9 +15,9 @@ def check(resolved: Resolved) -> Iterator[Finding]:
     """`retry-not-repeatable`."""
     for step in resolved.steps:
         retry = step.document.retry
-        if step.spec is None or retry.attempts == 1:
+        if step.spec is None or retry.attempts == 1 or "unknown" not in retry.errors:
             continue
         if step.spec.effect is EffectClass.NOT_REPEATABLE:
-            message = f"`{step.spec.name}` is not known to be repeatable: a second attempt could do it twice"
-            hint = "leave out `retry`; a failed attempt puts the request on hold, where a person decides"
-            yield Finding((*step.path, "retry"), "retry-not-repeatable", message, hint, on_key=True)
+            message = f"`{step.spec.name}` is not known to be repeatable: after an unknown outcome it could be done twice"
+            hint = "retry `[transient]` only; an unknown outcome puts the request on hold, where a person decides"
+            yield Finding((*step.path, "retry", "errors"), "retry-not-repeatable", message, hint)

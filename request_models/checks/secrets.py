@@ -43,7 +43,7 @@ def _call(spec: ActionSpec | None, arguments: TypedNode) -> Iterator[Finding]:
 
 
 def _taken(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
-    """Secrets go only where the action says that it keeps them; what it says nothing of (any value) is its own concern."""
+    """Secrets go only where the action says that it keeps them; where it takes any value, that is its concern."""
     wanted = resolved(wanted)
     if is_any(wanted):
         return
@@ -62,7 +62,8 @@ def _taken(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
             yield from _taken(item, items[0] if items else wanted, name)
     elif isinstance(node.node, Expression | Text) and any_secret(node.type) and not any_secret(wanted):
         hint = "the action must declare this argument secret; otherwise it may show or log it"
-        yield Finding(node.path, "secret-in-argument", f"a secret would be given to {name}, which is not kept secret", hint)
+        message = f"a secret would be given to {name}, which is not kept secret"
+        yield Finding(node.path, "secret-in-argument", message, hint)
 
 
 def _member_type(wanted: ValueType, key: str) -> ValueType:

@@ -12,5 +12,6 @@ def check(resolved: Resolved) -> Iterator[Finding]:
     for step in resolved.steps:
         if step.id in seen:
             message = f"another step before this one is called `{step.id}`"
-            yield Finding((*step.path, "id"), "duplicate-id", message, "results are bound to ids: give each step its own")
+            hint = "results are bound to ids: give each step its own"
+            yield Finding((*step.path, "id"), "duplicate-id", message, hint)
         seen.add(step.id)

@@ -6,27 +6,32 @@ from difflib import get_close_matches
 from request_models.actions import ActionSpec
 from request_models.assignability import mismatches
 from request_models.findings import Finding
-from request_models.typed import Typed, TypedNode
+from request_models.typed import Typed, TypedNode, TypedUndo
 from request_models.value_types import ObjectType
 from request_models.yaml_source import Path
 
 
 def check(typed: Typed) -> Iterator[Finding]:
     """`target-type`, `unknown-target`."""
-    specs: list[ActionSpec] = []
+    used: set[str | None] = set()
     for step in typed.steps:
-        specs.extend(spec for spec in (step.resolved.spec, *(undo.resolved.spec for undo in step.undo)) if spec)
-        if step.resolved.spec is not None:
-            systems = {step.resolved.spec.system} | {undo.resolved.spec.system for undo in step.undo if undo.resolved.spec}
-            yield from _systems(step.resolved.document.target, (*step.resolved.path, "target"), systems)
-            yield from _members(step.resolved.spec, step.target.nodes, step.resolved.path)
+        source = step.resolved
+        systems = {spec.system for spec in (source.spec, *(undo.spec for undo in source.undo)) if spec is not None}
+        used |= systems
+        if source.spec is not None:
+            yield from _systems(source.document.target, (*source.path, "target"), systems)
+            yield from _members(source.spec, step.target.nodes, source.path)
         for undo in step.undo:
-            if undo.resolved.spec is not None:
-                yield from _systems(undo.resolved.document.target, (*undo.resolved.path, "target"), {undo.resolved.spec.system})
-                yield from _members(undo.resolved.spec, undo.target.nodes, undo.resolved.path)
+            yield from _undo(undo)
     if all(step.resolved.spec is not None for step in typed.steps):
-        systems = {spec.system for spec in specs}
-        yield from _systems(typed.resolved.document.target, ("target",), systems)
+        yield from _systems(typed.resolved.document.target, ("target",), used)
+
+
+def _undo(undo: TypedUndo) -> Iterator[Finding]:
+    source = undo.resolved
+    if source.spec is not None:
+        yield from _systems(source.document.target, (*source.path, "target"), {source.spec.system})
+        yield from _members(source.spec, undo.target.nodes, source.path)
 
 
 def _systems(target: Mapping[str, object], path: Path, systems: set[str | None]) -> Iterator[Finding]:
