@@ -4,6 +4,7 @@ It ships, because models' own tests run on it: `Memory("aws", specs=real)` has t
 that a model is compiled against real types and run against memory.
 """
 
+import difflib
 import threading
 import time
 from collections import defaultdict, deque
@@ -120,7 +121,8 @@ class Memory:
         return tuple(self._defined)
 
     def suggestions(self, name: str) -> list[str]:
-        return [] if self._specs is None else self._specs.suggestions(name)
+        borrowed = [] if self._specs is None else self._specs.suggestions(name)
+        return [*difflib.get_close_matches(name, self._defined), *borrowed]
 
     def content(self, digest: str) -> bytes | None:
         return self._archives.get(digest)

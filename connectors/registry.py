@@ -165,14 +165,15 @@ def _make(name: str, source: _Source, settings: Mapping[str, JsonValue], context
     try:
         factory = source.load()
         connector: Connector = cast(ConnectorFactory, factory)(settings, context)
+        own_name = connector.name
     except ValidationError as error:
         raise ConnectorUnavailable(name, source.where, _settings_problems(name, error)) from error
     except Exception as error:
         raise ConnectorUnavailable(name, source.where, f"{type(error).__name__}: {error}".rstrip(". ")) from error
-    if connector.name != name:
+    if own_name != name:
         connector.close()
         raise ConnectorUnavailable(
-            name, source.where, f"it calls itself '{connector.name}', so its actions would not be found"
+            name, source.where, f"it calls itself '{own_name}', so its actions would not be found"
         )
     return connector
 

@@ -68,6 +68,8 @@ class AwsConnector:
         for near in self._near_services(service_name):
             service = self._services.get(near)
             if service is not None:
+                if operation in service.operations:
+                    return [f"{NAME}.{near}.{operation}"]
                 close = difflib.get_close_matches(operation, service.operations, n=3, cutoff=0.7)
                 found += [f"{NAME}.{near}.{candidate}" for candidate in close]
         return found

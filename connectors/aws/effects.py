@@ -118,8 +118,12 @@ def _parse(name: str, text: str) -> Mapping[str, Effect]:
         document = YAML(typ="safe").load(text)
     except YAMLError as error:
         raise EffectsInvalid(f"{name} is no YAML: {error}") from error
+    if document is not None and not isinstance(document, dict):
+        raise EffectsInvalid(f"{name} is a map of services to operations, not a {type(document).__name__}")
     lines: dict[str, Effect] = {}
     for service, operations in (document or {}).items():
+        if not isinstance(operations, dict):
+            raise EffectsInvalid(f"{name}, {service}: a service holds a map of operations")
         for operation, line in operations.items():
             lines[f"{service}.{operation}"] = _line(name, f"{service}.{operation}", line)
     return lines
