@@ -14,6 +14,8 @@ from flows.wiring import Application
 def create_app(application: Application) -> FastAPI:
     """The API of an opened application. The caller closes the application when the server has ended."""
     # A redirect loses the body and the method in half of the clients; a wrong address is a plain 404.
+    # Opened here, by one thread: the handlers run in many, and find no half-opened parts.
+    _ = application.lifecycle
     app = FastAPI(title="Orderly", version=version("orderly"), redirect_slashes=False, redoc_url=None)
     app.state.application = application
     install_problems(app)

@@ -4,16 +4,13 @@ import logging
 from typing import Annotated
 
 import typer
-import uvicorn
 
-from flows.api.app import create_app
+from flows.api.server import server
 from flows.commands.output import LOG_FORMAT
 from flows.settings import load_settings
 from flows.wiring import Application
 
 app = typer.Typer(add_completion=False)
-
-_DRAIN_SECONDS = 5
 
 
 @app.command()
@@ -23,17 +20,6 @@ def api(
     """Run the HTTP API alone, until SIGTERM. Its records must have been migrated."""
     settings = load_settings()
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    application = Application.open(settings)
-    try:
-        uvicorn.run(
-            create_app(application),
-            host=settings.api.host,
-            port=port or settings.api.port,
-            log_config=None,
-            # Query strings and ids of other people's tickets do not belong into a log.
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_DRAIN_SECONDS,
-        )
-    finally:
-        application.close()
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    with Application.open(settings) as application:
+        server(application, settings.api.host, port or settings.api.port).run()

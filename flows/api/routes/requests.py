@@ -23,6 +23,7 @@ from request_models.json_values import canonical_json
 router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=GuardedRoute)
 
 RequestId = Annotated[str, Path(description="The request's id.")]
+_STORABLE = r"^[^\x00]*$"
 _PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
 
@@ -85,9 +86,11 @@ def list_requests(
     request: Request,
     caller: AuthenticatedCaller,
     state: Annotated[RequestState | None, Query(description="Only requests in this state.")] = None,
-    model: Annotated[str | None, Query(max_length=200, description="Only requests for this model.")] = None,
+    model: Annotated[
+        str | None, Query(max_length=200, pattern=_STORABLE, description="Only requests for this model.")
+    ] = None,
     text: Annotated[
-        str | None, Query(max_length=200, pattern=r"^[^\x00]*$", description="Part of an id or of a person's name.")
+        str | None, Query(max_length=200, pattern=_STORABLE, description="Part of an id or of a person's name.")
     ] = None,
     limit: PageLimit = 50,
     page_token: PageToken = None,
