@@ -208,7 +208,8 @@ class Evaluator:
                 return self._work.text(left + right)
             case (list() | tuple()), (list() | tuple()):
                 return self._work.items([*left, *right])
-        return _number(_numeric(left, "+") + _numeric(right, "+"))
+            case _:
+                return _number(_numeric(left, "+") + _numeric(right, "+"))
 
     def _difference(self, node: nodes.Sub) -> object:
         left, right = self._used(node.left), self._used(node.right)

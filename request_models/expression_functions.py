@@ -75,7 +75,7 @@ class Function:
         return [bound.get(name) for name in self.parameters]
 
 
-def say_kind(value: object) -> str:
+def say_kind(value: object) -> str:  # noqa: PLR0911 - one case a kind
     """What kind of value this is, in words; never the value itself."""
     match value:
         case None:

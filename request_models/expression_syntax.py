@@ -118,7 +118,7 @@ def literal_text(text: str) -> str | None:
 
 
 def references(tree: nodes.Node) -> tuple[str, ...]:
-    """The dotted names a tree reads (`inputs.region`, `steps.create.result.Location`), sorted; loop variables are not."""
+    """The dotted names a tree reads (`inputs.region`, `steps.create.result.Location`), sorted, loop variables apart."""
     return tuple(sorted({".".join(chain) for chain in _chains(tree, frozenset())}))
 
 

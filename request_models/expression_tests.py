@@ -8,7 +8,7 @@ from request_models.scope_values import Undefined
 from request_models.value_types import BooleanType, ValueType
 
 
-def _always_boolean(value: ValueType, *arguments: ValueType | None) -> ValueType:
+def _always_boolean(_value: ValueType, *_arguments: ValueType | None) -> ValueType:
     return BooleanType()
 
 

@@ -89,9 +89,9 @@ def expression_of(source: str) -> Expression:
 
 
 def node_of(value: JsonValue) -> Node:
-    """A value of a model as a node: `{{ x }}` keeps its type, other texts with braces render to text, the rest is literal.
+    """A value of a model as a node: `{{ x }}` keeps its type, other texts with braces become text, the rest is literal.
 
-    Raises ExpressionSyntaxError; `located_nodes` of the compiler gathers them all instead.
+    Raises ExpressionSyntaxError.
     """
     match value:
         case str() if has_template(value):

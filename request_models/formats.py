@@ -32,7 +32,7 @@ def is_date(text: str) -> bool:
 
 
 def is_date_time(text: str) -> bool:
-    """A date-time of RFC 3339 with its offset: `2026-11-05T08:00:00Z`. Leap seconds are refused: no clock here has them."""
+    """A date-time of RFC 3339 with its offset: `2026-11-05T08:00:00Z`. Leap seconds are refused: no clock has them."""
     return (
         len(text) > 11
         and text[10] in "Tt"
@@ -108,6 +108,6 @@ def compiled_pattern(pattern: str) -> regress.Regex | None:
 
 
 def matches_pattern(pattern: str, text: str) -> bool:
-    """Whether the pattern is found in the text. A pattern that is not ECMA-262 refuses nothing: no engine here knows it."""
+    """Whether the pattern is found in the text; one that is not ECMA-262 refuses nothing: no engine here knows it."""
     compiled = compiled_pattern(pattern)
     return compiled is None or compiled.find(text) is not None

@@ -11,13 +11,14 @@ from jinja2 import nodes
 
 from request_models.durations import parse_duration
 from request_models.errors import TypeRuleError
-from request_models.expression_filters import FILTERS, constant_text
+from request_models.expression_filters import FILTERS
 from request_models.expression_functions import Function
 from request_models.expression_syntax import chain_of
 from request_models.expression_tests import TESTS
+from request_models.filter_rules import constant_text
+from request_models.operation_types import arithmetic, check_comparable, item_type
 from request_models.type_algebra import (
     any_secret,
-    is_any,
     item_of,
     join,
     member_names,
@@ -25,19 +26,15 @@ from request_models.type_algebra import (
     options,
     say_type,
     type_of,
-    with_secrecy,
     without_literal,
 )
 from request_models.value_types import (
     AnyType,
     ArrayType,
     BooleanType,
-    DateTimeType,
-    DateType,
     DurationType,
     IntegerType,
     Member,
-    NumberType,
     ObjectType,
     OmitType,
     StringType,
@@ -160,7 +157,8 @@ class _Inference:
         self._scope = before.knowing(self.facts(node.test, True))
         secret |= self.body(node.body)
         self._scope = before.knowing(self.facts(node.test, False))
-        secret |= any([self._if(branch) for branch in node.elif_])
+        for branch in node.elif_:
+            secret |= self._if(branch)
         secret |= self.body(node.else_)
         self._scope = before
         return secret
@@ -216,11 +214,12 @@ class _Inference:
             case nodes.Compare():
                 return self._comparison(node)
             case nodes.Add() | nodes.Sub() | nodes.Mul() | nodes.Div() | nodes.FloorDiv() | nodes.Mod():
-                return _arithmetic(node.operator, self._value(node.left), self._value(node.right))
+                return arithmetic(node.operator, self._value(node.left), self._value(node.right))
             case nodes.Neg(node=inner) | nodes.Pos(node=inner):
-                return _arithmetic("-", IntegerType(enum=(0,)), self._value(inner))
+                return arithmetic("-", IntegerType(enum=(0,)), self._value(inner))
             case nodes.Concat(nodes=parts):
-                return StringType(secret=any([any_secret(self._value(part)) for part in parts]))
+                types = [self._value(part) for part in parts]
+                return StringType(secret=any(any_secret(kind) for kind in types))
             case nodes.Filter():
                 return self._applied(node, FILTERS.get(node.name))
             case nodes.Test():
@@ -273,14 +272,17 @@ class _Inference:
             return self._slice(base)
         key = self._value(node.arg)
         name = constant_text(key)
-        return self._member(base, name, chain) if name is not None else _indexed(base, key)
+        return self._member(base, name, chain) if name is not None else item_type(base, key)
 
     def _slice(self, base: ValueType) -> ValueType:
         for option in options(base):
             if not isinstance(option, ArrayType | StringType | AnyType):
                 raise TypeRuleError(f"only lists and texts can be cut, but this is {say_type(option)}")
+        lists = (ArrayType, AnyType)
         return join(
-            ArrayType(items=option.items, secret=option.secret) if isinstance(option, ArrayType) else without_literal(option)
+            ArrayType(items=item_of(option) or AnyType(), secret=option.secret)
+            if isinstance(option, lists)
+            else without_literal(option)
             for option in options(base)
         )
 
@@ -309,19 +311,21 @@ class _Inference:
             return
         path = ".".join(chain)
         if chain[0] == "inputs":
-            hint = f"write `{path} | default(...)`, `{path} if {path} is defined else omit`, or give the input a default"
+            hint = f"write `{path} | default(...)` or `{path} if {path} is defined else omit`, or give it a default"
             self._problem("absent-input", f"`{path}` is absent when it is not given", hint=hint, at=path)
         elif chain[0] in {"result", "args"}:
-            self._problem("unguarded-result", f"`{path}` may be absent here", hint=f"ask `{path} is defined` first", at=path)
+            hint = f"ask `{path} is defined` first"
+            self._problem("unguarded-result", f"`{path}` may be absent here", hint=hint, at=path)
         else:
             hint = f"give this the same `when`, or ask `steps.{chain[1]}.state == 'done'` first"
-            self._problem("unguarded-result", f"`{path}` may be absent: step `{chain[1]}` has a `when`", hint=hint, at=path)
+            message = f"`{path}` may be absent: step `{chain[1]}` has a `when`"
+            self._problem("unguarded-result", message, hint=hint, at=path)
 
     def _comparison(self, node: nodes.Compare) -> ValueType:
         left = self._value(node.expr)
         for operand in node.ops:
             right = self._value(operand.expr)
-            _comparable(operand.op, left, right)
+            check_comparable(operand.op, left, right)
             left = right
         return BooleanType()
 
@@ -426,106 +430,3 @@ def _constants(node: nodes.Expr) -> list[object] | None:
             return inner if len(inner) == len(items) else None
         case _:
             return None
-
-
-def _indexed(base: ValueType, key: ValueType) -> ValueType:
-    found: list[ValueType] = []
-    for option in options(base):
-        match option:
-            case ArrayType(items=items):
-                if not all(isinstance(part, IntegerType | AnyType) for part in options(key)):
-                    raise TypeRuleError(f"a list is read by number, not by {say_type(key)}")
-                found.append(with_secrecy(items, option.secret))
-            case ObjectType(members=members, others=others):
-                inner = [member.type for member in members.values()] + ([others] if others is not None else [])
-                found.append(with_secrecy(join(inner), option.secret))
-            case AnyType():
-                found.append(option)
-            case _:
-                raise TypeRuleError(f"{say_type(option)} has no items to read")
-    return join(found)
-
-
-def _comparable(operator: str, left: ValueType, right: ValueType) -> None:
-    if is_any(left) or is_any(right):
-        return
-    if operator in {"in", "notin"}:
-        _searchable(left, right)
-        return
-    if not any(_family(a) == _family(b) for a in options(left) for b in options(right)):
-        what = f"{say_type(left)} is compared with {say_type(right)}"
-        raise TypeRuleError(f"{what}: they are never equal" if operator in {"eq", "ne"} else f"{what}: there is no order")
-    if operator not in {"eq", "ne"} and not all(_family(a) in _ORDERED for a in (*options(left), *options(right))):
-        raise TypeRuleError(f"there is no order between {say_type(left)} and {say_type(right)}")
-    _refuse_impossible_literal(left, right)
-
-
-def _refuse_impossible_literal(left: ValueType, right: ValueType) -> None:
-    """A comparison with a text that the other side can never be, `inputs.region == 'eu-west-l'`, is a slip."""
-    for one, other in ((left, right), (right, left)):
-        text = constant_text(one)
-        known = options(other)
-        enums = [option.enum for option in known if isinstance(option, StringType)]
-        if text is None or len(enums) != len(known) or any(enum is None or text in enum for enum in enums):
-            continue
-        allowed = [item for enum in enums for item in enum or ()]
-        if constant_text(other) is None:
-            raise TypeRuleError(f"`{text}` is none of {', '.join(f'`{item}`' for item in allowed[:12])}")
-
-
-def _searchable(left: ValueType, right: ValueType) -> None:
-    for option in options(right):
-        match option:
-            case ArrayType(items=items):
-                if not is_any(items) and not any(_family(a) == _family(b) for a in options(left) for b in options(items)):
-                    raise TypeRuleError(f"{say_type(left)} is looked for in {say_type(option)}: it is never there")
-            case StringType() | ObjectType():
-                if not all(isinstance(part, StringType) for part in options(left)):
-                    raise TypeRuleError(f"only text can be looked for in {say_type(option)}, not {say_type(left)}")
-            case AnyType():
-                pass
-            case _:
-                raise TypeRuleError(f"`in` looks into lists, maps and texts, but this is {say_type(option)}")
-
-
-def _family(value_type: ValueType) -> type[ValueType]:
-    return NumberType if isinstance(value_type, IntegerType) else type(value_type)
-
-
-_ORDERED = {NumberType, StringType, DateType, DateTimeType, DurationType}
-_SUMS: Mapping[tuple[str, type[ValueType], type[ValueType]], type[ValueType]] = {
-    ("+", StringType, StringType): StringType,
-    ("+", DateType, DurationType): DateType,
-    ("+", DurationType, DateType): DateType,
-    ("+", DateTimeType, DurationType): DateTimeType,
-    ("+", DurationType, DateTimeType): DateTimeType,
-    ("+", DurationType, DurationType): DurationType,
-    ("-", DateType, DurationType): DateType,
-    ("-", DateTimeType, DurationType): DateTimeType,
-    ("-", DurationType, DurationType): DurationType,
-    ("-", DateType, DateType): DurationType,
-    ("-", DateTimeType, DateTimeType): DurationType,
-}
-
-
-def _arithmetic(operator: str, left: ValueType, right: ValueType) -> ValueType:
-    return join(_calculated(operator, a, b) for a in options(left) for b in options(right))
-
-
-def _calculated(operator: str, left: ValueType, right: ValueType) -> ValueType:
-    secret = any_secret(left) or any_secret(right)
-    if isinstance(left, AnyType) or isinstance(right, AnyType):
-        return AnyType(secret=secret)
-    if _family(left) is NumberType and _family(right) is NumberType:
-        whole = isinstance(left, IntegerType) and isinstance(right, IntegerType) and operator != "/"
-        return IntegerType(secret=secret) if whole else NumberType(secret=secret)
-    if operator == "+" and isinstance(left, ArrayType) and isinstance(right, ArrayType):
-        return ArrayType(items=join([left.items, right.items]), secret=secret)
-    found = _SUMS.get((operator, type(left), type(right)))
-    if found is not None:
-        return found(secret=secret)
-    hint = "join texts with `~`" if StringType in {type(left), type(right)} and operator == "+" else ""
-    if {type(left), type(right)} & {DurationType} and StringType in {type(left), type(right)}:
-        hint = "make the text a date first: `| as_date` or `| as_datetime`"
-    raise TypeRuleError(f"`{operator}` does not work between {say_type(left)} and {say_type(right)}", hint=hint)
-

@@ -175,7 +175,10 @@ class Plan:
     summary: Mapping[str, str]
     owners: Owners
     inputs: Mapping[str, JsonValue]
-    """JSON Schema (2020-12) of the inputs, an object; secret ones carry `"writeOnly": true`."""
+    """JSON Schema (2020-12) of the inputs, an object; secret ones carry `"writeOnly": true`.
+
+    A title in several languages is one `title` (English, or the first) and all of them under `x-titles`.
+    """
     due: Due
     steps: tuple[Step, ...]
     input_order: tuple[str, ...] = ()
@@ -281,6 +284,13 @@ def _to_json(part: object) -> object:
 
 def _without_texts(plan: dict[str, JsonValue]) -> dict[str, JsonValue]:
     kept = {key: value for key, value in plan.items() if key not in {"title", "summary", "input_order"}}
+    inputs = cast(dict[str, JsonValue], plan["inputs"])
+    schemas = cast(dict[str, dict[str, JsonValue]], inputs.get("properties", {}))
+    properties: dict[str, JsonValue] = {
+        name: {key: value for key, value in schema.items() if key not in {"title", "x-titles"}}
+        for name, schema in schemas.items()
+    }
+    kept["inputs"] = {**inputs, "properties": properties}
     for titled in ("steps", "outputs"):
         parts = cast(list[dict[str, JsonValue]], plan[titled])
         kept[titled] = [{key: value for key, value in part.items() if key != "title"} for part in parts]

@@ -51,12 +51,21 @@ def input_schema(inputs: Mapping[str, Mapping[str, JsonValue]]) -> dict[str, Jso
     """The inputs of a model as one JSON Schema; secret ones are `writeOnly`."""
     properties: dict[str, JsonValue] = {}
     for name, schema in inputs.items():
-        plain = {key: value for key, value in schema.items() if key not in {"required", "secret"}}
+        plain = plain_schema(schema)
         properties[name] = {**plain, "writeOnly": True} if schema.get("secret") is True else plain
     needed: list[JsonValue] = [
         name for name, schema in inputs.items() if schema.get("required") is not False and "default" not in schema
     ]
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
+
+
+def plain_schema(schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """One input as JSON Schema alone: without the language's own keys, its title one text."""
+    plain = {key: value for key, value in schema.items() if key not in {"required", "secret"}}
+    titles = plain.get("title")
+    if isinstance(titles, dict) and titles:
+        plain |= {"title": titles.get("en", next(iter(titles.values()))), "x-titles": titles}
+    return plain
 
 
 def _owners(owners: OwnersDocument) -> Owners:

@@ -27,7 +27,11 @@ def check(source: ModelSource) -> Iterator[Finding]:
 
 
 def _plain(schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    return {key: value for key, value in schema.items() if key not in OWN_KEYS | NOT_YET}
+    plain = {key: value for key, value in schema.items() if key not in OWN_KEYS | NOT_YET}
+    titles = plain.get("title")
+    if isinstance(titles, dict) and titles and all(isinstance(text, str) for text in titles.values()):
+        plain["title"] = next(iter(titles.values()))  # the language takes a map of languages where JSON Schema does not
+    return plain
 
 
 def _own_keys(schema: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:

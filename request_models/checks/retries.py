@@ -18,6 +18,6 @@ def check(resolved: Resolved) -> Iterator[Finding]:
         if step.spec is None or retry.attempts == 1 or "unknown" not in retry.errors:
             continue
         if step.spec.effect is EffectClass.NOT_REPEATABLE:
-            message = f"`{step.spec.name}` is not known to be repeatable: after an unknown outcome it could be done twice"
+            message = f"`{step.spec.name}` is not repeatable: after an unknown outcome it could be done twice"
             hint = "retry `[transient]` only; an unknown outcome puts the request on hold, where a person decides"
             yield Finding((*step.path, "retry", "errors"), "retry-not-repeatable", message, hint)

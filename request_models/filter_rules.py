@@ -1,0 +1,184 @@
+"""The type rules of the filters: what is known of their answer when a model is compiled."""
+
+from collections.abc import Callable
+
+from request_models.errors import TypeRuleError
+from request_models.expression_tests import TESTS
+from request_models.type_algebra import (
+    any_secret,
+    is_any,
+    item_of,
+    join,
+    member_of,
+    options,
+    say_type,
+    with_secrecy,
+    without_literal,
+)
+from request_models.value_types import (
+    AnyType,
+    ArrayType,
+    DateTimeType,
+    DateType,
+    IntegerType,
+    Member,
+    NullType,
+    NumberType,
+    ObjectType,
+    StringType,
+    ValueType,
+)
+
+TEXT = (StringType, DateType, DateTimeType)
+"""What counts as text: a date is text too."""
+_NUMBERS = (IntegerType, NumberType)
+
+Rule = Callable[..., ValueType]
+
+
+def only(value: ValueType, kinds: tuple[type[ValueType], ...], name: str, what: str) -> None:
+    """Refuse, naming the filter, every option of a type that it does not work on."""
+    for option in options(value):
+        if not isinstance(option, kinds) and not isinstance(option, AnyType):
+            raise TypeRuleError(f"`{name}` works on {what}, but this is {say_type(option)}")
+
+
+def text_rule(name: str) -> Rule:
+    """Text gives text."""
+    def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
+        only(value, TEXT, name, "text")
+        return StringType(secret=any_secret(value))
+
+    return rule
+
+
+def text_keeping_enum(name: str, change: Callable[[str], str]) -> Rule:
+    """Text gives text; of listed texts, the changed ones."""
+    def rule(value: ValueType) -> ValueType:
+        only(value, TEXT, name, "text")
+        known = options(value)
+        if len(known) == 1 and isinstance(known[0], StringType) and known[0].enum is not None:
+            return StringType(enum=tuple(dict.fromkeys(map(change, known[0].enum))), secret=known[0].secret)
+        return StringType(secret=any_secret(value))
+
+    return rule
+
+
+def list_rule(name: str) -> Rule:
+    """A list gives a list of the same items."""
+    def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
+        only(value, (ArrayType,), name, "a list")
+        return ArrayType(items=item_of(value) or AnyType(), secret=value.secret)
+
+    return rule
+
+
+def item_rule(name: str) -> Rule:
+    """A list gives one of its items."""
+    def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
+        only(value, (ArrayType,), name, "a list")
+        return item_of(value) or AnyType()
+
+    return rule
+
+
+def fixed(result: ValueType, *kinds: type[ValueType], name: str = "", what: str = "") -> Rule:
+    """One type, whatever comes in; secret if that is."""
+    def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
+        if kinds:
+            only(value, kinds, name, what)
+        return with_secrecy(result, any_secret(value))
+
+    return rule
+
+
+def default_rule(value: ValueType, other: ValueType, also_empty: ValueType | None) -> ValueType:
+    """The value, or what is given instead."""
+    given = [option for option in options(value) if also_empty is None or not isinstance(option, NullType)]
+    return join([*given, other])
+
+
+def join_rule(value: ValueType, _separator: ValueType | None) -> ValueType:
+    """A list gives text."""
+    only(value, (ArrayType,), "join", "a list")
+    return StringType(secret=any_secret(value))
+
+
+def number_rule(name: str) -> Rule:
+    """A number gives a number of its kind."""
+    def rule(value: ValueType) -> ValueType:
+        only(value, _NUMBERS, name, "numbers")
+        return without_literal(value) if not is_any(value) else NumberType(secret=value.secret)
+
+    return rule
+
+
+def sum_rule(value: ValueType) -> ValueType:
+    """A list of numbers gives a number."""
+    only(value, (ArrayType,), "sum", "a list of numbers")
+    items = item_of(value) or AnyType()
+    only(items, _NUMBERS, "sum", "a list of numbers")
+    whole = all(isinstance(option, IntegerType) for option in options(items))
+    return IntegerType(secret=any_secret(value)) if whole else NumberType(secret=any_secret(value))
+
+
+def round_rule(value: ValueType, digits: ValueType | None) -> ValueType:
+    """A number gives a whole one, unless digits are asked for."""
+    only(value, _NUMBERS, "round", "numbers")
+    return IntegerType(secret=value.secret) if digits is None else NumberType(secret=value.secret)
+
+
+def constant_text(value_type: ValueType | None) -> str | None:
+    """The text, when the type allows one text only: so arguments such as `attribute='VpcId'` are known."""
+    if isinstance(value_type, StringType) and value_type.enum is not None and len(value_type.enum) == 1:
+        return value_type.enum[0]
+    return None
+
+
+def attribute_type(items: ValueType, attribute: ValueType) -> ValueType:
+    """The type under an attribute's dotted path in each item."""
+    path = constant_text(attribute)
+    if path is None:
+        return AnyType(secret=any_secret(items))
+    for name in path.split("."):
+        member = member_of(items, name)
+        if member is None:
+            raise TypeRuleError(f"the items have no `{name}`: they are {say_type(items)}")
+        items = member.type
+    return items
+
+
+def choose_rule(by_attribute: bool, name: str) -> Rule:
+    """A list gives a list of the same items; the attribute and the test must exist."""
+    def rule(value: ValueType, *given: ValueType | None) -> ValueType:
+        only(value, (ArrayType,), name, "a list")
+        items = item_of(value) or AnyType()
+        attribute, test = given[:2] if by_attribute else (None, given[0])
+        if attribute is not None:
+            attribute_type(items, attribute)
+        used = constant_text(test)
+        if test is not None and (used is None or used not in TESTS):
+            raise TypeRuleError(f"`{name}` knows no test of this name", hint=f"tests are {', '.join(sorted(TESTS))}")
+        return ArrayType(items=items, secret=value.secret)
+
+    return rule
+
+
+def list_of_rule(value: ValueType) -> ValueType:
+    """A list gives itself, a map its keys."""
+    only(value, (ArrayType, ObjectType), "list", "a list or a map")
+    if all(isinstance(option, ArrayType) for option in options(value)):
+        return list_rule("list")(value)
+    return ArrayType(items=AnyType() if is_any(value) else StringType(), secret=value.secret)
+
+
+def entries_rule(value: ValueType) -> ValueType:
+    """A map gives a list of `{key, value}`."""
+    only(value, (ObjectType,), "items", "a map")
+    found: list[ValueType] = []
+    for option in options(value):
+        if isinstance(option, ObjectType):
+            found.extend(member.type for member in option.members.values())
+            found.extend([option.others] if option.others is not None else [])
+    members = {"key": Member(type=StringType(), required=True), "value": Member(type=join(found), required=True)}
+    return ArrayType(items=ObjectType(members=members), secret=value.secret)
