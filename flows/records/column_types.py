@@ -8,10 +8,13 @@ from typing import Any, TypeVar, cast
 from sqlalchemy import BigInteger, Dialect, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
+from flows.records.errors import TooLong
 from flows.records.rows import Person, Sealed
 from request_models.json_values import JsonValue, canonical_json, refuse_what_is_not_json
 
 E = TypeVar("E", bound=StrEnum)
+
+MAX_KEY_BYTES = 1000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -118,6 +121,22 @@ class ExactText(TypeDecorator[str]):
         if value is None or "\\" not in value:
             return value
         return "\\".join(part.replace("\\0", "\0") for part in value.split("\\\\"))
+
+
+class KeyText(ExactText):
+    """A text that rows are found by: at most MAX_KEY_BYTES in UTF-8, longer ones are refused with TooLong.
+
+    PostgreSQL cannot index rows over about 2700 bytes; SQLite can, and would let a state grow that never moves there.
+    """
+
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        written = super().process_bind_param(value, dialect)
+        length = 0 if written is None else len(written.encode())
+        if length > MAX_KEY_BYTES:
+            raise TooLong(length, MAX_KEY_BYTES)
+        return written
 
 
 def _escape(text: str) -> str:

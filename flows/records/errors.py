@@ -76,6 +76,15 @@ class InvalidCursor(RecordsError, ValueError):
         super().__init__("The cursor is not one this service gave; start again without a cursor.")
 
 
+class TooLong(RecordsError, ValueError):
+    """A name that a row is found by is longer than both databases can index."""
+
+    def __init__(self, length: int, limit: int) -> None:
+        super().__init__(f"A name of {length} bytes cannot be a key of the records; at most {limit} can.")
+        self.length = length
+        self.limit = limit
+
+
 class KeyringError(RecordsError):
     """The keyring cannot be read, is open to others, or lacks the key that sealed a value."""
 

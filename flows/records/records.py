@@ -68,6 +68,7 @@ class Records:
 
     def __init__(self, engine: Engine, keyring: Keyring, clock: Callable[[], datetime], patience: float) -> None:
         self._engine = engine
+        self._reading = engine.execution_options(**{READ_ONLY: True})
         self._keyring = keyring
         self._clock = clock
         self._patience = patience
@@ -103,7 +104,7 @@ class Records:
 
     def ready(self) -> None:
         """Raise RecordsUnavailable, with the reason, unless the database answers and its tables are this version's."""
-        with translated_errors(), self._engine.connect().execution_options(**{READ_ONLY: True}) as connection:
+        with translated_errors(), self._reading.connect() as connection:
             schema.check(connection)
 
     @contextmanager
@@ -122,7 +123,7 @@ class Records:
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """As `run`, with one consistent view of the data and no lock; what writes in it fails."""
-        return self._patiently(lambda: self._once(self._engine.execution_options(**{READ_ONLY: True}), work))
+        return self._patiently(lambda: self._once(self._reading, work))
 
     def _migrate_once(self) -> None:
         with translated_errors():

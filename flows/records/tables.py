@@ -20,7 +20,16 @@ from sqlalchemy import (
     text,
 )
 
-from flows.records.column_types import ExactText, JsonBytes, Moment, NamesBytes, PersonBytes, SealedBytes, StateText
+from flows.records.column_types import (
+    ExactText,
+    JsonBytes,
+    KeyText,
+    Moment,
+    NamesBytes,
+    PersonBytes,
+    SealedBytes,
+    StateText,
+)
 from flows.records.states import AttemptOutcome, EffectState, RequestState, StepState
 from request_models.actions import ErrorClass, Outcome
 
@@ -84,8 +93,8 @@ requests = Table(
     Column("requested_for", PersonBytes, nullable=False),
     Column("caller", ExactText, nullable=False),
     Column("channel", ExactText, nullable=False),
-    Column("source_system", ExactText),
-    Column("source_id", ExactText),
+    Column("source_system", KeyText),
+    Column("source_id", KeyText),
     Column("source_url", ExactText),
     Column("search_text", Text, nullable=False),
     Column("inputs", SealedBytes, nullable=False),
@@ -121,8 +130,8 @@ requests = Table(
 idempotency = Table(
     "idempotency",
     metadata,
-    Column("caller", ExactText, primary_key=True),
-    Column("key", ExactText, primary_key=True),
+    Column("caller", KeyText, primary_key=True),
+    Column("key", KeyText, primary_key=True),
     Column("body_digest", Text, nullable=False),
     Column("request_id", ExactText, ForeignKey("requests.id"), nullable=False),
     Column("stored", Moment, nullable=False),
@@ -147,8 +156,8 @@ steps = Table(
     "steps",
     metadata,
     Column("request_id", ExactText, ForeignKey("requests.id"), primary_key=True),
-    Column("path", ExactText, primary_key=True),
-    Column("item_key", ExactText, primary_key=True),
+    Column("path", KeyText, primary_key=True),
+    Column("item_key", KeyText, primary_key=True),
     Column("state", StateText(StepState), nullable=False),
     Column("arguments", SealedBytes, nullable=False),
     Column("hosts", NamesBytes, nullable=False),
@@ -166,8 +175,8 @@ attempts = Table(
     "attempts",
     metadata,
     Column("request_id", ExactText, ForeignKey("requests.id"), primary_key=True),
-    Column("path", ExactText, primary_key=True),
-    Column("item_key", ExactText, primary_key=True),
+    Column("path", KeyText, primary_key=True),
+    Column("item_key", KeyText, primary_key=True),
     Column("attempt", Integer, primary_key=True, autoincrement=False),
     Column("action", ExactText, nullable=False),
     Column("queued", Moment, nullable=False),
@@ -188,8 +197,8 @@ effects = Table(
     metadata,
     Column("id", SerialInteger, primary_key=True),
     Column("request_id", ExactText, ForeignKey("requests.id"), nullable=False),
-    Column("path", ExactText, nullable=False),
-    Column("item_key", ExactText, nullable=False),
+    Column("path", KeyText, nullable=False),
+    Column("item_key", KeyText, nullable=False),
     Column("generation", Integer, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("token", Uuid, nullable=False),

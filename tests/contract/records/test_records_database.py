@@ -18,7 +18,7 @@ from sqlalchemy.engine import make_url
 from flows.records.errors import RecordsBusy, RecordsUnavailable, SchemaMismatch
 from flows.records.keyring import Keyring
 from flows.records.records import Records, Transaction
-from flows.records.rows import RequestFilter, RequestRow
+from flows.records.rows import RequestFilter, RequestRow, Sealed
 from flows.records.tables import metadata
 
 sqlite_only = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -68,6 +68,20 @@ def test_a_commit_is_there_for_a_process_that_opens_the_database_after_a_kill(
     with sqlite3.connect(copy / "records.db") as connection:
         assert connection.execute("SELECT id FROM requests").fetchall() == [(request.id,)]
     connection.close()
+
+
+@sqlite_only
+def test_a_full_disk_is_named_and_what_was_recorded_stays(
+    records: Records, database_url: str, order: Callable[..., RequestRow]
+) -> None:
+    request = order()
+    with records._engine.begin() as connection:  # the pool's only connection, which the next transactions use too
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 10}")
+    with pytest.raises(RecordsUnavailable, match="full"):
+        records.run(lambda tx: tx.requests.set_values(request.id, Sealed("values", "x" * 1_000_000)))
+    assert records.read(lambda tx: tx.requests.get(request.id)) == request
+    assert order().version == 1
 
 
 @sqlite_only

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from flows.records.errors import ClaimLost, Conflict, IllegalTransition, InvalidCursor, NotFound
+from flows.records.errors import ClaimLost, Conflict, IllegalTransition, InvalidCursor, NotFound, TooLong
 from flows.records.records import Records, Transaction
 from flows.records.rows import Holder, NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
 from flows.records.states import LEGAL_MOVES, RequestState
@@ -117,6 +117,12 @@ def test_any_json_value_and_any_text_round_trip(records: Records, order: Order, 
     read = records.read(lambda tx: tx.requests.get(request.id))
     assert read is not None
     assert (read.inputs.public, read.source_id) == (value, text)
+
+
+def test_a_name_too_long_to_be_indexed_is_refused_by_both_databases(records: Records, order: Order) -> None:
+    assert order(source_id="é" * 500).source_id == "é" * 500
+    with pytest.raises(TooLong, match="1002 bytes"):
+        order(source_id="é" * 501)
 
 
 def test_a_request_cannot_be_recorded_twice_nor_with_a_plan_that_is_not_kept(

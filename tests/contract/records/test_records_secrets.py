@@ -57,6 +57,16 @@ def test_what_was_sealed_is_revealed_exactly(records: Records, order: Order) -> 
     assert sealed.public != VALUE
 
 
+def test_every_secret_of_a_request_can_be_had_to_keep_it_out_of_logs(records: Records, order: Order) -> None:
+    request, other = order(), order()
+    seal(records, request.id)
+    seal(records, other.id, {"password": "canary-other"}, ("/password",))
+    records.run(lambda tx: tx.secrets.seal(request.id, "outputs", ["canary-out"], ("/0",)))
+    found = records.read(lambda tx: tx.secrets.all(request.id))
+    expected: list[JsonValue] = ["canary-7f3a\0🐤", "canary-81bc", None, "canary-odd-key", "canary-out"]
+    assert sorted(map(str, found)) == sorted(map(str, expected))
+
+
 def test_a_whole_value_may_be_a_secret(records: Records, order: Order) -> None:
     request = order()
     sealed = seal(records, request.id, ["canary"], ("", "/0"))
