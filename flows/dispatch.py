@@ -225,9 +225,9 @@ class Dispatcher:
 
     def _retry(self, request_id: str) -> None:
         request = self._records.read(lambda tx: tx.requests.get(request_id))
-        if request is None or request.state not in _RUNNABLE:
-            return
-        run = self._flow_runs.look([request.flow_run_id]).get(request.flow_run_id) if request.flow_run_id else None
+        if request is None or request.state not in _RUNNABLE or request.flow_run_id is None:
+            return  # without a run, a dispatch is under way and does as well
+        run = self._flow_runs.look([request.flow_run_id]).get(request.flow_run_id)
         if run is None or not run.deployed:
             self._records.run(
                 lambda tx: start_again(tx, request, "a retry needs a run, and its own is gone from Prefect")

@@ -5,7 +5,7 @@ writes, so each finding names for how long it must stand before it is acted upon
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
@@ -36,6 +36,10 @@ class RunSeen(Protocol):
     @property
     def message(self) -> str: ...
     @property
+    def since(self) -> datetime: ...
+    @property
+    def final(self) -> bool: ...
+    @property
     def deployed(self) -> bool: ...
 
 
@@ -65,7 +69,7 @@ class Show:
     kind: Literal["completed", "failed", "cancelled"]
     name: str
     message: str
-    after: float = STALE
+    after: float = SOON
 
 
 Finding = StartAgain | Hold | Show
@@ -87,24 +91,26 @@ def examine(request: RequestRow, run: RunSeen | None, runner: Runner) -> Finding
     if runner is Runner.MAY_LIVE or request.flow_run_id is None:
         return None
     if request.state in _TO_RUN:
-        return _examine_to_run(run, runner)
+        return _examine_to_run(request, run, runner)
     if run is None:
         return None
     return _examine_settled(request, run)
 
 
-def _examine_to_run(run: RunSeen | None, runner: Runner) -> Finding | None:
+def _examine_to_run(request: RequestRow, run: RunSeen | None, runner: Runner) -> Finding | None:
     if run is None:
         return StartAgain("its run is gone from Prefect")
     if not run.deployed and run.type not in {"RUNNING", "PENDING"}:
         return StartAgain("the deployment of its run is gone from Prefect")
+    # A run that ended before the request was to go on has a retry on its way.
+    ended = STALE if run.since < request.state_since else SOON
     match run.type:
         case "CANCELLED":
-            return Hold(PREFECT_UI, "its run was cancelled in Prefect, reason unknown")
+            return Hold(PREFECT_UI, "its run was cancelled in Prefect, reason unknown", after=ended)
         case "CRASHED" | "FAILED":
-            return StartAgain(f"its run ended without an outcome: {run.message}", crashed=True)
+            return StartAgain(f"its run ended without an outcome: {run.message}", after=ended, crashed=True)
         case "COMPLETED":
-            return StartAgain("its run shows Completed, but nobody of ours has fulfilled the request")
+            return StartAgain("its run shows Completed, but the request is not fulfilled", after=ended)
         case "RUNNING" | "PENDING":
             # With nobody's claim on it, it may be starting now.
             after = SOON if runner is Runner.LEFT else STALE
@@ -120,7 +126,10 @@ def _examine_settled(request: RequestRow, run: RunSeen) -> Finding | None:
     if run.type in {"SCHEDULED", "PAUSED"}:
         return None
     shown = _shown(request)
-    return None if shown is None or shown.kind.upper() == run.type else shown
+    if shown is None or shown.kind.upper() == run.type:
+        return None
+    # A process that has just recorded the outcome is about to report it.
+    return replace(shown, after=SOON if run.final else STALE)
 
 
 def _shown(request: RequestRow) -> Show | None:

@@ -115,7 +115,12 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
 
     async def _execute(self, flow_run: "FlowRun", task_status: anyio.abc.TaskStatus[int]) -> OrderlyWorkerResult:
         async with FlowRunExecutorContext() as context:
-            starter = FlowRunStarter(runs=self._runs, environment=_environment(), control=context.control_channel)
+            starter = FlowRunStarter(
+                runs=self._runs,
+                environment=_environment(),
+                control=context.control_channel,
+                superseded=lambda: self._running[flow_run.id] > 1,
+            )
             executor = context.create_executor(flow_run, starter, propose_submitting=False, hook_runner=_NoHooks())
             execution: FlowRunExecutionResult | None = None
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,22 +26,39 @@ _STOP_SECONDS = 5.0
 
 
 class FlowRunHandle(ProcessHandle):
-    """The process of a flow run. Prefect takes any exit code but 0 for a crash and would say so on the flow run."""
+    """The process of a flow run. Prefect takes any exit code but 0 for a crash and would say so on the flow run.
+
+    It must not when the process lost its claim, or when there is another process for the same flow run by now (Retry
+    was pressed while this one hung, and it was killed for it): that one reports.
+    """
+
+    def __init__(self, process: anyio.abc.Process, superseded: Callable[[], bool]) -> None:
+        super().__init__(process, create_isolated_termination_scope(process.pid))
+        self._superseded = superseded
 
     @property
     def returncode(self) -> int | None:
         code = super().returncode
-        return 0 if code == LEAVE_STATE_ALONE else code
+        return 0 if code == LEAVE_STATE_ALONE or (code is not None and self._superseded()) else code
 
 
 class FlowRunStarter:
     """Starts a flow run's process: Prefect's `ProcessStarter` strategy.
 
     Nothing of the command, the environment or the folder comes from Prefect. `runs` is the folder for the private
-    working folders; each is removed when its process has ended.
+    working folders; each is removed when its process has ended. `superseded` says whether another process was started
+    for the same flow run.
     """
 
-    def __init__(self, *, runs: Path, environment: Mapping[str, str], control: ControlChannel) -> None:
+    def __init__(
+        self,
+        *,
+        runs: Path,
+        environment: Mapping[str, str],
+        control: ControlChannel,
+        superseded: Callable[[], bool],
+    ) -> None:
+        self._superseded = superseded
         self._runs = runs
         self._environment = environment
         self._control = control
@@ -64,7 +81,7 @@ class FlowRunStarter:
                 start_new_session=True,
             )
             try:
-                task_status.started(FlowRunHandle(process, create_isolated_termination_scope(process.pid)))
+                task_status.started(FlowRunHandle(process, self._superseded))
                 await process.wait()
             finally:
                 with anyio.CancelScope(shield=True):
