@@ -52,6 +52,7 @@ class _MountAttributes(ctypes.Structure):
 def main() -> int:
     """Returns the exit code of the outer process."""
     wishes = json.loads(sys.stdin.readline())
+    os.umask(0o022)  # a system's, whatever the sandbox was started with
     die_with_parent()
     if os.getppid() != wishes["parent"]:  # it died before the signal was armed
         return 1
@@ -131,15 +132,18 @@ def reap_for_ever() -> None:
 
 def make_world(wishes: Mapping[str, Any]) -> dict[str, str]:
     """Mount everything. Returns how each tree was made: overlay, or copy."""
-    folder, name = Path(wishes["folder"]), str(wishes["name"])
+    name = str(wishes["name"])
     state = Path(wishes["state"])
     interpreter = [Path(path) for path in wishes["keep"]]
     kept = [(path, os.open(path, os.O_PATH)) for path in interpreter if path.exists()]
     mount(None, "/", None, MS_REC | MS_PRIVATE)
+    # We stay in the host's folder, and name what is in it relatively. The folder may lie under a tree that is covered
+    # in a moment, and a comma or a colon in its path would end an option of overlay.
+    os.chdir(wishes["folder"])
     trees = [Path(tree) for tree in wishes["trees"] if Path(tree).is_dir() and not Path(tree).is_symlink()]
-    how = {str(tree): make_tree(tree, folder, overlays=bool(wishes["overlays"])) for tree in trees}
+    how = {str(tree): make_tree(tree, overlays=bool(wishes["overlays"])) for tree in trees}
+    private = [tree for tree in trees if how[str(tree)] != "read-only"] + private_folders()
     os.chdir("/")
-    private = [tree for tree in trees if how[str(tree)] != "read-only"] + private_folders(folder)
     mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
     private.append(Path("/proc"))
     for switch in KERNEL_SWITCHES:
@@ -157,10 +161,8 @@ def make_world(wishes: Mapping[str, Any]) -> dict[str, str]:
     return how
 
 
-def make_tree(tree: Path, folder: Path, *, overlays: bool) -> str:
+def make_tree(tree: Path, *, overlays: bool) -> str:
     """Put a private version of a folder over it, kept in the host's folder. Once made one way, it stays so."""
-    # Relative, for a comma or a colon in the state folder's path would end an option of overlay.
-    os.chdir(folder)
     inside = str(tree).strip("/").replace("/", "-")
     upper, work, copy = Path("upper", inside), Path("work", inside), Path("copy", inside)
     if overlays and not copy.exists():
@@ -232,18 +234,18 @@ def complete_accounts(etc: Path) -> None:
         (etc / secret).chmod(0o640)
 
 
-def private_folders(folder: Path) -> list[Path]:
+def private_folders() -> list[Path]:
     """Folders that start empty with each start: /tmp, /run, /dev, /dev/shm. Returns them."""
-    mount(str(make_devices(folder)), "/dev", None, MS_MOVE)  # first: the state folder may lie under /tmp
+    mount(str(make_devices()), "/dev", None, MS_MOVE)  # first: the state folder may lie under /tmp
     mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777")  # noqa: S108 - the host's own, nothing is guessed
     mount("tmpfs", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755")
     Path("/run/lock").mkdir(mode=0o1777)
     return [Path("/tmp"), Path("/run"), Path("/dev"), Path("/dev/pts"), Path("/dev/shm")]  # noqa: S108 - as above
 
 
-def make_devices(folder: Path) -> Path:
+def make_devices() -> Path:
     """A /dev without disks: a host is root, and must not reach past its overlays."""
-    devices = folder / "dev"
+    devices = Path("dev")
     devices.mkdir(exist_ok=True)
     mount("tmpfs", str(devices), "tmpfs", MS_NOSUID, "mode=0755")
     for name in DEVICES:

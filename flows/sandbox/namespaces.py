@@ -77,6 +77,7 @@ def run_inside(
         capture_output=True,
         check=False,
         timeout=seconds,
+        umask=0o022,
         env={"PATH": _PATH, "HOME": "/root", "LANG": "C.UTF-8"},
     )
 

@@ -6,6 +6,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -110,8 +111,6 @@ def test_what_cannot_be_written_down_is_refused_and_has_not_happened(sandbox: An
 
 
 def test_a_reset_in_motos_way_is_remembered_too(sandbox: Any) -> None:
-    import httpx
-
     now = sandbox.start()
     sandbox.client("s3").create_bucket(Bucket="gone-soon")
     assert httpx.post(f"{now.endpoint_url}/moto-api/reset").status_code == 200

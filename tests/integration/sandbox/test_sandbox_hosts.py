@@ -2,17 +2,27 @@
 
 import hashlib
 import os
+import pwd
 import signal
 import stat
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
+import needs
+from connectors.aws.settings import AwsSettings
+from connectors.mail import MailSettings
+from connectors.runbook.settings import RunbookSettings
 from flows.sandbox.errors import HostUnreachable
 from flows.sandbox.inspection import read_host_file, run_on_host
 from flows.sandbox.namespaces import HostProcess, read_pid_file
+from flows.settings import Settings
 from waiting import wait_until
 
 pytestmark = pytest.mark.needs("root", "namespaces")
@@ -188,8 +198,6 @@ def test_what_is_left_to_process_1_is_reaped(running: Any) -> None:
 
 
 def test_the_inventory_names_hosts_that_the_tools_of_runbooks_are_on(running: Any) -> None:
-    from ruamel.yaml import YAML
-
     inventory = YAML(typ="safe").load((running.folder / "inventory" / "hosts.yml").read_text())
     groups = inventory["all"]["children"]
     assert set(groups["linux_servers"]["hosts"]) == {"web-1", "web-2"}
@@ -203,12 +211,111 @@ def test_the_inventory_names_hosts_that_the_tools_of_runbooks_are_on(running: An
 
 
 def test_the_settings_layer_is_one_that_orderly_takes(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from connectors.aws.settings import AwsSettings
-    from connectors.runbook.settings import RunbookSettings
-    from flows.settings import Settings
-
     monkeypatch.setenv("ORDERLY_SETTINGS", str(running.folder / "settings.yaml"))
     settings = Settings()
     AwsSettings.model_validate(settings.connectors["aws"])
     RunbookSettings.model_validate(settings.connectors["runbook"])
+    MailSettings.model_validate(settings.connectors["mail"])
     assert settings.environment == "dev"
+
+
+@pytest.mark.parametrize("inside", ["/var/tmp", "/srv"], ids=["var", "srv"])
+def test_the_state_folder_may_lie_in_a_tree_that_hosts_cover(sandbox: Any, inside: str) -> None:
+    with tempfile.TemporaryDirectory(dir=inside, prefix="orderly, a:b ") as place:
+        sandbox.state = Path(place, "state")
+        now = sandbox.start()
+        assert set(now.hosts["web-1"].values()) == {"overlay"}
+        on(sandbox, "web-1", "useradd", "--create-home", "orderly-dora")
+        (sandbox.state / "key").write_text("secret")
+        assert run_on_host(sandbox.state, "web-1", ["cat", str(sandbox.state / "key")]).code != 0
+        sandbox.kill()
+        sandbox.start()
+        assert "orderly-dora" in on(sandbox, "web-1", "id", "orderly-dora")
+        assert sandbox.end(signal.SIGTERM) == 0
+
+
+def test_a_user_with_subordinate_ids_has_hosts_too(tmp_path: Path) -> None:
+    """As nobody, who gets subordinate ids in a mount namespace of the test's own: the machine's files stay."""
+    nobody = pwd.getpwnam("nobody")
+    for program in ("newuidmap", "setpriv"):
+        if needs.program(program) is None:
+            pytest.skip(f"{program} is not installed (Debian packages uidmap, util-linux)")
+    python = readable_by_others()
+    ids = tmp_path / "ids"
+    ids.write_text("nobody:300000:65536\n")
+    script = tmp_path / "script.sh"
+    script.write_text(UNPRIVILEGED)
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="orderly-sandbox-") as place:
+        os.chown(place, nobody.pw_uid, nobody.pw_gid)
+        ran = subprocess.run(
+            ["unshare", "--mount", "sh", str(script), str(ids), f"{place}/state", python],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            cwd="/",
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": place,
+                "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            },
+        )
+    assert ran.returncode == 0, ran.stderr
+    assert "(orderly-emil)" in ran.stdout
+    assert "usr is read-only" in ran.stdout
+    assert "orderly-emil" not in Path("/etc/passwd").read_text()
+
+
+def readable_by_others() -> str:
+    """A Python of our version that a plain user may run, or a skip: ours may lie in root's home."""
+    wanted = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for python in (sys.executable, "/usr/bin/python3"):
+        # The shell runs it: what setpriv itself runs may still be reached with the rights of before.
+        tell = 'exec "$0" -c "import sys; print(*sys.version_info[:2], sep=chr(46))"'
+        asked = subprocess.run(
+            [*AS_NOBODY, "sh", "-c", tell, python], capture_output=True, text=True, check=False, cwd="/"
+        )
+        if asked.stdout.strip() == wanted:
+            return python
+    pytest.skip(f"no Python {wanted} that a plain user may run")
+
+
+AS_NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+
+UNPRIVILEGED = r"""
+set -eu
+mount --bind "$1" /etc/subuid
+mount --bind "$1" /etc/subgid
+exec setpriv --reuid=nobody --regid=nogroup --clear-groups "$3" - "$2" <<'PYTHON'
+import signal, subprocess, sys, time
+from pathlib import Path
+from flows.sandbox.inspection import run_on_host, status
+
+state = Path(sys.argv[1])
+
+def start():
+    process = subprocess.Popen([sys.executable, "-m", "flows.sandbox", "--state", str(state)])
+    end = time.monotonic() + 40
+    while time.monotonic() < end and process.poll() is None:
+        now = status(state)
+        if now is not None and now.pid == process.pid:
+            assert now.no_hosts is None, now.no_hosts
+            return process
+        time.sleep(0.05)
+    sys.exit("the sandbox did not get ready")
+
+first = start()
+made = run_on_host(state, "web-1", ["useradd", "--create-home", "orderly-emil"])
+assert made.code == 0, made.errors
+first.kill()
+first.wait()
+second = start()
+print(run_on_host(state, "web-1", ["su", "orderly-emil", "-s", "/bin/sh", "-c", "id; touch ~/file"]).output)
+if "Read-only" in run_on_host(state, "web-1", ["touch", "/usr/x"]).errors:
+    print("usr is read-only")
+# What the host's users own, only its root can delete.
+run_on_host(state, "web-1", ["sh", "-c", "rm -rf /home/orderly-emil /var/mail/orderly-emil"])
+second.send_signal(signal.SIGTERM)
+sys.exit(second.wait())
+PYTHON
+"""
