@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from connectors.errors import ConnectorError
 from flows.commands.exits import REFUSED, UNAVAILABLE, CommandFailed
 from flows.commands.output import complain
 from flows.errors import OrderlyError
+from flows.records.errors import RecordsError, RecordsUnavailable
 from request_models.errors import RequestModelsError
 
 _COMMANDS = {
@@ -78,10 +80,10 @@ def main() -> None:
         app()
     except CommandFailed as error:
         sys.exit(complain(str(error), error.exit_code, error.details, as_json=as_json))
-    except (OrderlyError, RequestModelsError) as error:
-        sys.exit(complain(str(error), getattr(error, "exit_code", REFUSED), as_json=as_json))
-    except ConnectionError as error:
+    except RecordsUnavailable as error:
         sys.exit(complain(str(error), UNAVAILABLE, as_json=as_json))
+    except (OrderlyError, RequestModelsError, ConnectorError, RecordsError) as error:
+        sys.exit(complain(str(error), REFUSED, as_json=as_json))
 
 
 if __name__ == "__main__":

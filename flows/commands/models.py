@@ -8,7 +8,7 @@ from flows.commands.exits import USAGE, CommandFailed
 from flows.wiring import Application
 from request_models.compiler import Compilation, compile_model
 from request_models.diagnostics import Diagnostic, has_errors, in_order
-from request_models.loading import Loaded, load_catalogue, load_file
+from request_models.loading import Loaded, ModelSource, load_catalogue, load_file
 from request_models.plan import Plan
 
 
@@ -45,7 +45,8 @@ def load_models(application: Application, paths: Iterable[Path]) -> Loaded:
     named = list(paths)
     if not named:
         return load_catalogue(application.model_folders)
-    models, diagnostics = [], []
+    models: list[ModelSource] = []
+    diagnostics: list[Diagnostic] = []
     for path in named:
         if path.is_dir():
             loaded = load_catalogue([_models_folder(path)])
