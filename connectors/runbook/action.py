@@ -1,17 +1,16 @@
 """A runbook as an action: arguments in, one outcome out, errors sorted, hosts that are done kept."""
 
 import hashlib
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tarfile import TarError
 from typing import Any, cast
 
 from connectors.runbook.argument_specs import Option, secrets_in, with_defaults
-from connectors.runbook.content import unpack
+from connectors.runbook.clean_up import end_remote_work
+from connectors.runbook.content import pinned_meta
 from connectors.runbook.errors import RunbookError
-from connectors.runbook.meta import SUFFIX, Meta, read_meta
+from connectors.runbook.meta import Meta
 from connectors.runbook.run import RunOrder, RunReport, limit, run
 from connectors.runbook.settings import RunbookSettings
 from request_models.actions import ActionCall, ActionFailed, ActionResult, ActionSpec, EffectClass, ErrorClass, Outcome
@@ -51,7 +50,7 @@ class RunbookAction:
         """Run the playbook on the hosts that are not done yet. Raises ActionFailed."""
         content = self.content if call.content is None else call.content
         name = self.spec.name.partition(".")[2]
-        meta = _pinned_meta(name, content, self.runs)
+        meta = _pinned_meta(name, content)
         _check_arguments(meta, call)
         hosts = _check_hosts(meta, call, self.settings)
         arguments = with_defaults(meta.arguments, call.arguments)
@@ -74,15 +73,25 @@ class RunbookAction:
             self.settings,
             self.runs,
         )
-        return _Verdict(meta, report, done).result()
+        unsure = end_remote_work(report, self.settings, self.runs, call.log) if report.stopped else ()
+        return _Verdict(meta, report, done, hosts, unsure).result()
 
 
 class _Verdict:
     """What a report means to the step."""
 
-    def __init__(self, meta: Meta, report: RunReport, done_before: Mapping[str, HostDone]) -> None:
+    def __init__(
+        self,
+        meta: Meta,
+        report: RunReport,
+        done_before: Mapping[str, HostDone],
+        asked: tuple[str, ...],
+        unsure: tuple[str, ...],
+    ) -> None:
         self._meta = meta
         self._report = report
+        self._asked = asked
+        self._unsure = unsure
         self._done = {**done_before, **self._done_now()}
 
     def result(self) -> ActionResult:
@@ -106,14 +115,15 @@ class _Verdict:
         stopped = self._report.stopped
         if stopped is None:
             return
-        harmless = self._meta.effect is EffectClass.READ_ONLY or not self._anything_reached()
+        harmless = self._meta.effect is EffectClass.READ_ONLY or not self._anything_started()
         what = "did not end in time and was stopped" if stopped == "timeout" else "was cancelled and stopped"
         known = "it had changed nothing" if harmless else "whether it changed anything cannot be told"
-        kind = ErrorClass.TRANSIENT if harmless else ErrorClass.UNKNOWN
-        raise self._failed(f"The runbook {what}; {known}.", kind, stopped)
+        still = f" It may still run on {', '.join(self._unsure)}, where it could not be ended." if self._unsure else ""
+        kind = ErrorClass.TRANSIENT if harmless and not self._unsure else ErrorClass.UNKNOWN
+        raise self._failed(f"The runbook {what}; {known}.{still}", kind, stopped)
 
-    def _anything_reached(self) -> bool:
-        return any(host.reached for host in self._report.hosts.values())
+    def _anything_started(self) -> bool:
+        return any(host.started for host in self._report.hosts.values())
 
     def _raise_not_started(self) -> None:
         if self._report.refusal is not None:
@@ -128,7 +138,8 @@ class _Verdict:
             if self._done:
                 return  # the hosts that were left are gone from the inventory; the others are done
             raise self._failed(
-                "Nothing was run: the inventory has no host for this step. Correct `hosts:` or the inventory.",
+                f"Nothing was run: the inventory has no host named {' or '.join(self._asked)}, nor one in a group of "
+                "that name. Correct `hosts:` or the inventory.",
                 ErrorClass.REJECTED,
                 "no_such_host",
             )
@@ -231,19 +242,16 @@ class _Verdict:
         }
 
 
-def _pinned_meta(name: str, content: bytes, runs: Path) -> Meta:
-    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="meta-", dir=runs) as folder:
-        try:
-            unpack(content, Path(folder) / "project")
-            return read_meta(Path(folder) / "project" / "playbooks" / f"{name}{SUFFIX}")
-        except (TarError, RunbookError, OSError) as error:
-            digest = hashlib.sha256(content).hexdigest()
-            raise ActionFailed(
-                f"The content of runbook {name} (digest {digest}) cannot be used: {error}",
-                error_class=ErrorClass.PERMANENT,
-                code="content",
-            ) from error
+def _pinned_meta(name: str, content: bytes) -> Meta:
+    try:
+        return pinned_meta(name, content)
+    except RunbookError as error:
+        digest = hashlib.sha256(content).hexdigest()
+        raise ActionFailed(
+            f"The content of runbook {name} (digest {digest}) cannot be used: {error}",
+            error_class=ErrorClass.PERMANENT,
+            code="content",
+        ) from error
 
 
 def _check_arguments(meta: Meta, call: ActionCall) -> None:
@@ -254,20 +262,22 @@ def _check_arguments(meta: Meta, call: ActionCall) -> None:
 
 
 def _check_hosts(meta: Meta, call: ActionCall, settings: RunbookSettings) -> tuple[str, ...]:
-    problem = None
-    if not meta.hosts:
-        problem = "this runbook acts from here and takes no `hosts:`" if call.hosts else None
-    elif not call.hosts:
-        problem = "no host or group was named; nothing is ever run on all hosts"
-    elif not settings.inventory:
-        problem = "there is no inventory; name one under connectors.runbook.inventory in the settings"
-    try:
-        limit(call.hosts, ())
-    except ValueError as error:
-        problem = str(error)
+    problem = _hosts_problem(meta, call.hosts, settings)
     if problem is not None:
         raise ActionFailed(f"Nothing was run: {problem}.", error_class=ErrorClass.REJECTED, code="no_such_host")
     return call.hosts
+
+
+def _hosts_problem(meta: Meta, hosts: tuple[str, ...], settings: RunbookSettings) -> str | None:
+    if not meta.hosts:
+        return "this runbook acts from here and takes no `hosts:`" if hosts else None
+    if not settings.inventory:
+        return "there is no inventory; name one under connectors.runbook.inventory in the settings"
+    try:
+        limit(hosts, ())
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _done_before(progress: JsonValue) -> dict[str, HostDone]:

@@ -30,6 +30,11 @@ def read_yaml(file: Path, raised: type[RunbookError]) -> Any:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise raised(file, f"cannot be read: {error}") from error
+    return parse_yaml(file, text, raised)
+
+
+def parse_yaml(file: Path, text: str, raised: type[RunbookError]) -> Any:
+    """The document in a text that came from `file`. Raises `raised` when it is none."""
     try:
         return yaml.load(text, Loader=_AnsibleLoader)  # noqa: S506 - a SafeLoader, with two tags more
     except yaml.YAMLError as error:

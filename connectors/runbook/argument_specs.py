@@ -1,8 +1,8 @@
 """Options as Ansible's argument specs write them, and the value types they mean.
 
 The keys are those of a role's `meta/argument_specs.yml` (`type`, `elements`, `options`, `choices`, `required`,
-`default`, `no_log`, `aliases`, `description`); a playbook's meta may add `pattern`, `min_length`, `max_length`,
-`minimum` and `maximum`, which Ansible lacks and input that is not trusted needs.
+`default`, `no_log`, `aliases`, `description`); a playbook's meta may add `pattern`, `format` (date, date-time, email,
+uri), `min_length`, `max_length`, `minimum` and `maximum`, which Ansible lacks and input that is not trusted needs.
 """
 
 from collections.abc import Mapping
@@ -43,6 +43,7 @@ class Option(BaseModel):
     no_log: bool = False
     version_added: str | float | None = None
     pattern: StrictStr | None = None
+    format: Literal["date", "date-time", "email", "uri"] | None = None
     min_length: int | None = None
     max_length: int | None = None
     minimum: int | float | None = None
@@ -56,8 +57,12 @@ class Option(BaseModel):
             raise ValueError("`options` is for dicts and lists of dicts")
         if self.required and self.default is not None:
             raise ValueError("a required option has no default")
-        if self.pattern is not None and not (_TEXTS & {self.type, self.elements}):
-            raise ValueError("`pattern` is for texts")
+        if (self.pattern or self.format) and not (_TEXTS & {self.type, self.elements}):
+            raise ValueError("`pattern` and `format` are for texts")
+        if self.choices is not None and _TEXTS & {self.type, self.elements}:
+            odd = [choice for choice in self.choices if not isinstance(choice, str)]
+            if odd:
+                raise ValueError(f"the choice {odd[0]!r} is no text; write it in quotes")
         return self
 
     @property
@@ -97,6 +102,7 @@ def _single(option: Option, kind: OptionType, *, described: bool) -> ValueType:
         return StringType(
             enum=tuple(str(choice) for choice in option.choices) if option.choices else None,
             pattern=option.pattern,
+            format=option.format,
             min_length=option.min_length,
             max_length=option.max_length,
             secret=secret,

@@ -15,8 +15,8 @@ from typing import Any
 
 import connectors
 from connectors.runbook.ansible_yaml import read_yaml
-from connectors.runbook.errors import UnsafeRunbook
-from connectors.runbook.meta import SUFFIX, Meta, read_meta
+from connectors.runbook.errors import BadMeta, UnsafeRunbook
+from connectors.runbook.meta import SUFFIX, Meta, parse_meta, read_meta
 
 SHIPPED = Path(connectors.__file__).resolve().parents[1] / "runbooks"
 """The runbooks that travel with Orderly: beside the packages, in a clone as in the wheel."""
@@ -74,16 +74,8 @@ class Runbook:
 
     @cached_property
     def archive(self) -> bytes:
-        """The files as a tar; the same files give the same bytes on any machine."""
-        written = io.BytesIO()
-        with tarfile.open(fileobj=written, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-            for path in sorted(self.files):
-                data = self.files[path].read_bytes()
-                entry = tarfile.TarInfo(path)
-                entry.size = len(data)
-                entry.mode = 0o755 if self.files[path].stat().st_mode & 0o100 else 0o644
-                tar.addfile(entry, io.BytesIO(data))
-        return written.getvalue()
+        """The files as a tar."""
+        return archive_of(self.files)
 
     @property
     def digest(self) -> str:
@@ -102,6 +94,31 @@ def read_runbook(name: str, playbook: Path, folders: Folders) -> Runbook:
     if root.resolve() != SHIPPED:
         collector.add_tree(root / "plugins", "plugins")
     return Runbook(name, meta, playbook, collector.files, collector.roles)
+
+
+def archive_of(files: Mapping[str, Path]) -> bytes:
+    """Files by their path in it, as a tar; the same files give the same bytes on any machine."""
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted(files):
+            data = files[path].read_bytes()
+            entry = tarfile.TarInfo(path)
+            entry.size = len(data)
+            entry.mode = 0o755 if files[path].stat().st_mode & 0o100 else 0o644
+            tar.addfile(entry, io.BytesIO(data))
+    return written.getvalue()
+
+
+def pinned_meta(name: str, archive: bytes) -> Meta:
+    """The meta in an archive. Raises BadMeta when there is none, or one that this version does not understand."""
+    path = f"playbooks/{name}{SUFFIX}"
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            member = tar.extractfile(path)
+            text = b"" if member is None else member.read()
+    except (tarfile.TarError, KeyError) as error:
+        raise BadMeta(Path(path), f"is not in the archive: {error}") from error
+    return parse_meta(Path(path), text.decode())
 
 
 def unpack(archive: bytes, folder: Path) -> None:

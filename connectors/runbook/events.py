@@ -37,8 +37,12 @@ class Failure:
 
 @dataclass
 class HostReport:
-    """What happened on one host. `reached` once any task ran there; counts are Ansible's own, from its statistics."""
+    """What happened on one host: `started` once a task was sent there, `reached` once one has ended there.
 
+    `changed` and `failed` are Ansible's own statistics.
+    """
+
+    started: bool = False
     reached: bool = False
     unreachable: str | None = None
     failure: Failure | None = None
@@ -66,7 +70,9 @@ class Events:
         """Handle one event. False: ansible-runner shall not keep it as a file."""
         kind = event["event"]
         data: Mapping[str, Any] = event.get("event_data") or {}
-        if kind in {"runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped"}:
+        if kind == "runner_on_start":
+            self._take_start(data)
+        elif kind in {"runner_on_ok", "runner_on_failed", "runner_on_unreachable", "runner_on_skipped"}:
             self._take_result(kind, data)
         elif kind == "playbook_on_stats":
             self._take_statistics(data)
@@ -83,12 +89,15 @@ class Events:
         """The report of a host, a new one when nothing is known of it."""
         return self.hosts.setdefault(name, HostReport())
 
+    def _take_start(self, data: Mapping[str, Any]) -> None:
+        host = self.host(str(data.get("host")))
+        host.started = host.started or _acts_on_host(data)
+
     def _take_result(self, kind: str, data: Mapping[str, Any]) -> None:
         name = str(data.get("host"))
         host = self.host(name)
         result = data.get("res") or {}
         task = self._plain(str(data.get("task") or "unnamed"))
-        action = str(data.get("task_action", "")).rpartition(".")[2]
         self.tasks_ran = True
         word = "ok"
         if kind == "runner_on_unreachable":
@@ -96,7 +105,7 @@ class Events:
             host.failed = True
             word = f"unreachable: {host.unreachable}"
         elif kind == "runner_on_failed":
-            host.reached = host.reached or action not in _ON_ENGINE
+            host.reached = host.reached or _acts_on_host(data)
             message = self._message(result)
             ignored = bool(data.get("ignore_errors"))
             if not ignored:
@@ -105,7 +114,7 @@ class Events:
         elif kind == "runner_on_skipped":
             word = "skipped"
         else:
-            host.reached = host.reached or action not in _ON_ENGINE
+            host.reached = host.reached or _acts_on_host(data)
             word = "changed" if result.get("changed") else "ok"
         self._log(f"TASK {task}: {self._plain(name)}: {word}")
 
@@ -133,11 +142,18 @@ class Events:
         """The host's own words."""
         if "censored" in result:
             return "hidden, because the task has no_log"
-        said = [str(result.get("msg") or "").strip()]
-        if said[0] in _SAYS_LITTLE:
-            said += [str(result.get(part) or "").strip() for part in ("stderr", "stdout", "module_stderr")]
-            said += [self._message(item) for item in result.get("results") or [] if item.get("failed")]
-        return self._plain("; ".join(dict.fromkeys(part for part in said if part))) or "the host gave no reason"
+        said = str(result.get("msg") or "").strip()
+        more = []
+        if said in _SAYS_LITTLE:
+            more += [str(result.get(part) or "").strip() for part in ("stderr", "stdout", "module_stderr")]
+            more += [self._of_item(item) for item in result.get("results") or [] if item.get("failed")]
+        words = [part for part in dict.fromkeys(more) if part] or [said]
+        return self._plain("; ".join(words)) or "the host gave no reason"
+
+    def _of_item(self, result: Mapping[str, Any]) -> str:
+        """What a host says of one item of a loop; the item is named when it is a plain text."""
+        item = result.get("item")
+        return f"{item}: {self._message(result)}" if isinstance(item, str) else self._message(result)
 
     def _plain(self, text: str) -> str:
         """One line, without secrets and control characters, of bounded length."""
@@ -145,3 +161,7 @@ class Events:
             text = text.replace(secret, MASK)
         text = _CONTROL.sub(" ", text).strip()
         return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} [...]"
+
+
+def _acts_on_host(data: Mapping[str, Any]) -> bool:
+    return str(data.get("task_action", "")).rpartition(".")[2] not in _ON_ENGINE

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
-from connectors.runbook.ansible_yaml import read_yaml
+from connectors.runbook.ansible_yaml import parse_yaml
 from connectors.runbook.argument_specs import Option, object_type
 from connectors.runbook.errors import BadMeta
 from request_models.actions import EffectClass
@@ -88,8 +88,13 @@ def read_meta(file: Path) -> Meta:
     """Read and check a meta file. Raises BadMeta."""
     if not file.is_file():
         raise BadMeta(file, "is missing: a playbook is offered as an action when its meta says what it takes and gives")
+    return parse_meta(file, file.read_text(encoding="utf-8"))
+
+
+def parse_meta(file: Path, text: str) -> Meta:
+    """Check the text of a meta file. Raises BadMeta."""
     try:
-        meta = Meta.model_validate(read_yaml(file, BadMeta))
+        meta = Meta.model_validate(parse_yaml(file, text, BadMeta))
     except ValidationError as error:
         problems = (f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
         raise BadMeta(file, "; ".join(problems)) from error

@@ -31,11 +31,13 @@ DOCUMENTATION = """
       - Prints nothing; ansible-runner's callback extends this one and sends the events.
       - Takes the secrets of the run out of each event before it is written down.
       - Sends the outputs of the final task (a C(debug) whose C(msg) has the one key C(outputs)) to the engine.
+      - Marks what the run starts on hosts with its id.
       - Ends the run before the first task when a name the step asked for is not in the inventory.
     options: {}
 """
 
 MASK = "********"
+RUN_VARIABLE = "ORDERLY_RUN"
 DEBUG = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 
 
@@ -53,7 +55,7 @@ class CallbackModule(CallbackBase):
             _mask_what_is_written(sys.modules[type(self).__module__], orderly_exchange.ask(want="masks"))
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
-        """Mark what the run starts on hosts, and ask whether the hosts are what the step meant."""
+        """Ask whether the hosts are what the step meant."""
         if not orderly_exchange.is_orderly_run():
             return
         inventory = play.get_variable_manager()._inventory  # noqa: SLF001 - no other way to the inventory from a callback
@@ -64,6 +66,15 @@ class CallbackModule(CallbackBase):
         if not answer["go"]:
             sys.stdout.flush()
             os._exit(4)  # nothing runs yet; an exception would be caught and the play would go on
+
+    def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
+        """Let what the task starts on a host carry the run's id, by which it can be found and ended there."""
+        if orderly_exchange.is_orderly_run():
+            task.environment = [*(task.environment or []), {RUN_VARIABLE: os.environ[RUN_VARIABLE]}]
+
+    def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
+        """As with any other task."""
+        self.v2_playbook_on_task_start(task, is_conditional=False)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Pass on the outputs of the final task."""
