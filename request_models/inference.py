@@ -17,6 +17,7 @@ from request_models.expression_syntax import chain_of
 from request_models.expression_tests import TESTS
 from request_models.filter_rules import constant_text
 from request_models.operation_types import arithmetic, check_comparable, item_type
+from request_models.scope_types import ROOTS
 from request_models.type_algebra import (
     any_secret,
     item_of,
@@ -261,6 +262,7 @@ class _Inference:
 
     def _path(self, node: nodes.Name | nodes.Getattr | nodes.Getitem) -> ValueType:
         if isinstance(node, nodes.Name):
+            self._guarded((node.name,))
             return OmitType() if node.name == "omit" else self._scope.names.get(node.name, AnyType())
         chain = chain_of(node)
         if chain is not None and chain in self._scope.facts.narrowed:
@@ -295,7 +297,7 @@ class _Inference:
         return member.type
 
     def _unknown_member(self, base: ValueType, name: str, chain: tuple[str, ...] | None) -> None:
-        if chain is not None and len(chain) == 2:
+        if chain is not None and len(chain) == 2 and chain[0] in ROOTS:
             return  # `inputs.nope`: the check of names tells it
         near = get_close_matches(name, member_names(base), n=1)
         known = ", ".join(sorted(member_names(base))[:12])

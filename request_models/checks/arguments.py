@@ -7,7 +7,7 @@ from request_models.actions import ActionSpec
 from request_models.assignability import assignment
 from request_models.findings import Finding
 from request_models.plan import Literal
-from request_models.type_algebra import options, resolved, say_type
+from request_models.type_algebra import is_any, options, resolved, say_type
 from request_models.typed import Typed, TypedNode
 from request_models.value_types import AnyType, ArrayType, Mismatch, ObjectType, UnionType, ValueType, check_value
 from request_models.yaml_source import Path
@@ -30,8 +30,8 @@ def _call(spec: ActionSpec, arguments: TypedNode, path: Path) -> Iterator[Findin
 
 def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
     wanted = resolved(wanted)
-    if node.problems or isinstance(wanted, AnyType):
-        return
+    if node.problems or isinstance(wanted, AnyType) or is_any(node.type):
+        return  # what is of any type here is checked before the call
     if isinstance(wanted, UnionType) and (node.members is not None or node.items is not None):
         yield from _closest(node, wanted, name)
     elif node.members is not None and isinstance(wanted, ObjectType):

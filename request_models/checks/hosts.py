@@ -20,6 +20,8 @@ def check(typed: Typed) -> Iterator[Finding]:
             # The step's hosts, which an undo inherits, are simply not used by one that acts on none.
             inherited = undo.resolved.document.hosts is None
             takes = undo.resolved.spec is not None and undo.resolved.spec.takes_hosts
+            if takes and inherited and step.resolved.spec is not None and step.resolved.spec.takes_hosts:
+                continue  # they are the step's own, which are told of there
             hosts = None if inherited and not takes else undo.hosts
             yield from _check(undo.resolved.spec, hosts, undo.resolved.path, undo.resolved.document.uses)
 

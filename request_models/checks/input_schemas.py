@@ -23,7 +23,7 @@ def check(source: ModelSource) -> Iterator[Finding]:
     for name, schema in source.document.inputs.items():
         path: Path = ("inputs", name)
         problems = [*_own_keys(schema, path), *_schema(_plain(schema), path)]
-        yield from problems or [*_meaning(_plain(schema), path), *_default(schema, path)]
+        yield from problems or [*_meaning(_plain(schema), path)] or _default(schema, path)
 
 
 def _plain(schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

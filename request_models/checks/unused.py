@@ -14,10 +14,10 @@ def check(resolved: Resolved) -> Iterator[Finding]:
         ("inputs", resolved.document.inputs, "unused-input"),
         ("values", resolved.document.values, "unused-value"),
     ):
-        if root in reads:
-            continue
         used = {read.split(".")[1] for read in reads if read.startswith(f"{root}.")}
+        if root in reads or used - names.keys() or resolved.broken:
+            continue  # what is not read may be what a misspelt name, or an expression that cannot be read, means
         for name in names:
-            if name not in used and not resolved.broken:
+            if name not in used:
                 message = f"nothing reads `{root}.{name}`"
                 yield Finding((root, name), code, message, severity=Severity.WARNING, on_key=True)

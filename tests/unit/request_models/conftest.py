@@ -1,0 +1,139 @@
+"""An in-memory catalogue of a few actions, and models compiled against it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from difflib import get_close_matches
+
+import pytest
+
+from request_models.actions import ActionSpec, EffectClass
+from request_models.compiler import Compilation, compile_model, load_model
+from request_models.json_values import JsonValue
+from request_models.value_types import (
+    AnyType,
+    ArrayType,
+    IntegerType,
+    Member,
+    ObjectType,
+    StringType,
+    ValueType,
+)
+
+
+def members(required: dict[str, ValueType], optional: dict[str, ValueType] | None = None) -> ObjectType:
+    """An object type with some members required and some not."""
+    return ObjectType(
+        members={
+            **{name: Member(type=kind, required=True) for name, kind in required.items()},
+            **{name: Member(type=kind) for name, kind in (optional or {}).items()},
+        }
+    )
+
+
+TEXT = StringType()
+BOX = members({"Name": StringType(pattern="^[a-z0-9-]{3,63}$", min_length=3, max_length=63)})
+CLOUD = members({"account": TEXT}, {"region": StringType(enum=("eu-west-1", "us-east-1"))})
+
+SPECS = (
+    ActionSpec(
+        name="cloud.make_box",
+        title="Make a box",
+        arguments=members(
+            {"Name": StringType(pattern="^[a-z0-9-]{3,63}$", min_length=3, max_length=63)},
+            {
+                "Size": IntegerType(minimum=1, maximum=100),
+                "Place": members({"LocationConstraint": StringType(enum=("eu-west-1", "eu-central-1"))}),
+                "Labels": ArrayType(items=members({"Key": TEXT, "Value": TEXT}), max_items=3),
+                "Password": StringType(secret=True),
+                "Anything": AnyType(),
+            },
+        ),
+        result=members({"Id": TEXT, "Count": IntegerType(), "Key": StringType(secret=True), "Tags": ArrayType(items=TEXT)}),
+        effect=EffectClass.TAKES_TOKEN,
+        system="cloud",
+        target=CLOUD,
+        token_lifetime=timedelta(days=1),
+    ),
+    ActionSpec(
+        name="cloud.drop_box",
+        title="Drop a box",
+        arguments=BOX,
+        result=ObjectType(),
+        effect=EffectClass.IDEMPOTENT,
+        system="cloud",
+        target=CLOUD,
+    ),
+    ActionSpec(
+        name="cloud.read_box",
+        title="Read a box",
+        arguments=BOX,
+        result=members({"Id": TEXT, "State": StringType(enum=("ready", "busy"))}),
+        effect=EffectClass.READ_ONLY,
+        system="cloud",
+        target=CLOUD,
+    ),
+    ActionSpec(
+        name="host.account",
+        title="Make an account",
+        arguments=members(
+            {"name": StringType(pattern="^[a-z]{1,32}$")},
+            {"expires": StringType(format="date"), "groups": ArrayType(items=TEXT), "shell": TEXT},
+        ),
+        result=members({"uid": IntegerType()}),
+        effect=EffectClass.IDEMPOTENT,
+        contract="2",
+        system="host",
+        takes_hosts=True,
+        content_digest="c0ffee",
+    ),
+    ActionSpec(
+        name="host.account_absent",
+        title="Remove an account",
+        arguments=members({"name": TEXT}),
+        result=ObjectType(),
+        effect=EffectClass.IDEMPOTENT,
+        system="host",
+        takes_hosts=True,
+        content_digest="decaf",
+    ),
+    ActionSpec(
+        name="note.send",
+        title="Send a note",
+        arguments=members({"to": StringType(format="email"), "text": TEXT}),
+        result=members({"id": TEXT}),
+        system="note",
+    ),
+)
+
+
+class FewActions:
+    """A catalogue of the actions above; it implements `ActionCatalogue`."""
+
+    def spec(self, name: str) -> ActionSpec | None:
+        return next((spec for spec in SPECS if spec.name == name), None)
+
+    def suggestions(self, name: str) -> list[str]:
+        return get_close_matches(name, [spec.name for spec in SPECS])
+
+
+SETTINGS: dict[str, JsonValue] = {"domain": "example.org", "limits": {"boxes": 3}}
+
+CompileText = Callable[[str], Compilation]
+
+
+@pytest.fixture
+def actions() -> FewActions:
+    return FewActions()
+
+
+@pytest.fixture
+def compile_text() -> CompileText:
+    """Compile a model's text; one that does not load gives a compilation of nothing but diagnostics."""
+
+    def compiled(text: str) -> Compilation:
+        source, diagnostics = load_model("model.yaml", text)
+        if source is None:
+            return Compilation("", {}, None, diagnostics)
+        return compile_model(source, FewActions(), SETTINGS)
+
+    return compiled

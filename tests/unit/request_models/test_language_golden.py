@@ -1,0 +1,39 @@
+"""Golden cases: a model and the plan it gives, or the mistakes it is told. `GOLDEN=write` writes what is expected anew."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from request_models.compiler import Compilation
+from request_models.diagnostics import render_text
+from request_models.plan import plan_from_json
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+CASES = sorted(folder.parent for folder in GOLDEN.glob("*/model.yaml"))
+
+
+def check_against(file: Path, found: str) -> None:
+    if os.environ.get("GOLDEN") == "write":
+        file.write_text(found)
+    assert file.exists(), f"{file} is missing; this was found:\n{found}"
+    assert found == file.read_text()
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_golden_model_gives_its_plan_or_its_mistakes(case: Path, compile_text: Callable[[str], Compilation]) -> None:
+    compilation = compile_text((case / "model.yaml").read_text())
+    if compilation.diagnostics:
+        check_against(case / "errors.txt", render_text(compilation.diagnostics))
+    else:
+        assert not (case / "errors.txt").exists()
+    if compilation.plan is not None:
+        written = json.dumps(compilation.plan.to_json(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+        check_against(case / "plan.json", written)
+        assert plan_from_json(json.loads((case / "plan.json").read_text())) == compilation.plan
+
+
+def test_there_are_golden_cases() -> None:
+    assert len(CASES) > 30
