@@ -83,10 +83,10 @@ class AwsEndpoint:
             answer = _text(413, f"The sandbox takes bodies of up to {LARGEST_BODY} bytes.")
         else:
             answer = self._answer(request, plain_environ(environ))
-        headers = dict(answer.headers)
-        if not any(name.lower() == "content-length" for name in headers):
-            headers["Content-Length"] = str(len(answer.body))
-        start_response(f"{answer.status} ", list(headers.items()))
+        headers = list(answer.headers)
+        if not any(name.lower() == "content-length" for name, _ in headers):
+            headers.append(("Content-Length", str(len(answer.body))))
+        start_response(f"{answer.status} ", headers)
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [answer.body]
 
     def _answer(self, request: AwsRequest, environ: Mapping[str, Any]) -> Answer:

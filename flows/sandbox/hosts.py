@@ -91,12 +91,14 @@ class Hosts:
             raise
 
     def mend(self) -> None:
-        """Start again what has ended (somebody killed its process 1)."""
+        """Start again what has ended (somebody killed its process 1). What cannot be is tried once, and reported."""
         for name, host in list(self.running.items()):
             if host.outer.poll() is None:
                 continue
             _log.warning("the host %s ended; it is started again", name)
+            host.process.kill()
             _close(host)
+            del self.running[name]
             try:
                 self.running[name] = self._start(host.plan)
             except HostsUnavailable as error:

@@ -34,6 +34,11 @@ from werkzeug.test import run_wsgi_app
 from flows.sandbox.journal import Answer
 from flows.sandbox.ports import LOOPBACK, port_of
 
+_AS_WE_WANT_IT = {
+    "MOTO_IAM_LOAD_MANAGED_POLICIES": "true",  # an AWS account has AWS's own policies
+}
+"""Read by moto when a backend is first used."""
+
 
 class QuietHandler(MotoRequestHandler):
     """One connection. Says nothing about each request, for a poller would fill the log."""
@@ -65,6 +70,7 @@ class Moto:
     """moto's backends. They are global in moto, so there is one of these a process. Not thread-safe."""
 
     def __init__(self) -> None:
+        os.environ.update(_AS_WE_WANT_IT)
         self._app = DomainDispatcherApplication(create_backend_app)
         self._clock = _Clock()
         module: Any = SimpleNamespace(**{**vars(dt), "datetime": self._clock.datetime})

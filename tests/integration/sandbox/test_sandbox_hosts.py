@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from ruamel.yaml import YAML
 
@@ -20,7 +21,7 @@ from connectors.aws.settings import AwsSettings
 from connectors.mail import MailSettings
 from connectors.runbook.settings import RunbookSettings
 from flows.sandbox.errors import HostUnreachable
-from flows.sandbox.inspection import read_host_file, run_on_host
+from flows.sandbox.inspection import read_host_file, run_on_host, status
 from flows.sandbox.namespaces import HostProcess, read_pid_file
 from flows.settings import Settings
 from waiting import wait_until
@@ -264,6 +265,26 @@ def test_a_user_with_subordinate_ids_has_hosts_too(tmp_path: Path) -> None:
     assert "(orderly-emil)" in ran.stdout
     assert "usr is read-only" in ran.stdout
     assert "orderly-emil" not in Path("/etc/passwd").read_text()
+
+
+def test_without_root_and_subordinate_ids_the_rest_runs_and_the_reason_is_said() -> None:
+    python = readable_by_others()
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="orderly-sandbox-") as place:
+        os.chown(place, pwd.getpwnam("nobody").pw_uid, -1)
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        run = f'exec "{python}" -m flows.sandbox --state "{place}/state"'
+        process = subprocess.Popen([*AS_NOBODY, "sh", "-c", run], env=environment, cwd="/", stderr=subprocess.DEVNULL)
+        try:
+            now = wait_until("the sandbox is ready", lambda: status(Path(place, "state")), deadline=60)
+            assert now is not None
+            assert now.hosts == {}
+            assert "subordinate ids" in str(now.no_hosts) or "newuidmap" in str(now.no_hosts)
+            assert httpx.get(f"{now.endpoint_url}/orderly-sandbox/health").json()["ok"] is True
+            inventory = YAML(typ="safe").load(Path(place, "state/sandbox/inventory/hosts.yml").read_text())
+            assert inventory["all"]["children"]["linux_servers"] == {"hosts": {}}
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 def readable_by_others() -> str:
