@@ -24,10 +24,10 @@ from flows.dispatch import (
 )
 from flows.holder import is_gone
 from flows.publishing import prefect_client
-from flows.reconciliation import Finding, Hold, Runner, StartAgain, crashes_without_progress, examine
+from flows.reconciliation import Finding, Hold, Runner, StartAgain, crashes_without_progress, examine, runner_of
 from flows.records.errors import RecordsUnavailable
 from flows.records.records import Records, Transaction
-from flows.records.rows import Claim, RequestRow
+from flows.records.rows import RequestRow
 from flows.records.states import RequestState
 from flows.settings import KeeperSettings, Settings
 from flows.wiring import Application
@@ -73,7 +73,7 @@ class Keeper:
         seen: set[Hashable] = set()
         for request in [*watched, *self._ended_with_unsettled_runs(runs)]:
             run = runs.get(request.flow_run_id or "")
-            finding = examine(request, run, self._runner(request.id))
+            finding = examine(request, run, self._runner(request.id, run))
             if finding is not None and self._stands(seen, request, run, finding):
                 self._act(request, run, finding)
         self._first_seen = {key: since for key, since in self._first_seen.items() if key in seen}
@@ -87,8 +87,9 @@ class Keeper:
         runs |= {row.flow_run_id: unsettled[row.flow_run_id] for row in ended if row.flow_run_id is not None}
         return ended
 
-    def _runner(self, request_id: str) -> Runner:
-        return _runner(self._records.read(lambda tx: tx.claims.get(request_id)), self._clock())
+    def _runner(self, request_id: str, run: FlowRunView | None) -> Runner:
+        claim = self._records.read(lambda tx: tx.claims.get(request_id))
+        return runner_of(claim, run, self._clock(), is_gone)
 
     def _stands(self, seen: set[Hashable], request: RequestRow, run: FlowRunView | None, finding: Finding) -> bool:
         """Whether the same difference was there `finding.after` seconds ago."""
@@ -137,13 +138,7 @@ class Keeper:
         return True
 
     def _is_taken(self, tx: Transaction, request: RequestRow) -> bool:
-        return _runner(tx.claims.get(request.id), self._clock()) is Runner.MAY_LIVE
-
-
-def _runner(claim: Claim | None, now: datetime) -> Runner:
-    if claim is None or claim.released:
-        return Runner.NOBODY
-    return Runner.LEFT if claim.expires <= now or is_gone(claim.holder) else Runner.MAY_LIVE
+        return runner_of(tx.claims.get(request.id), None, self._clock(), is_gone) is Runner.MAY_LIVE
 
 
 def run_keeper(settings: Settings) -> None:

@@ -4,13 +4,13 @@ Our records say what was asked and done; Prefect says what is running. A differe
 writes, so each finding names for how long it must stand before it is acted upon.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from flows.records.rows import AuditEvent, RequestRow, StepRow
+from flows.records.rows import AuditEvent, Claim, Holder, RequestRow, StepRow
 from flows.records.states import RequestState, StepState
 
 PREFECT_UI = "prefect-ui"
@@ -76,11 +76,25 @@ Finding = StartAgain | Hold | Show
 
 
 class Runner(StrEnum):
-    """Who holds the claim on a request: nobody, a process that may live, or one that left without giving it back."""
+    """Who runs a request: nobody that we know of, a process that may live, or one that left its claim behind.
+
+    `LEFT` is said only of the process that Prefect still shows as running; after it, another may be starting.
+    """
 
     NOBODY = "nobody"
     MAY_LIVE = "may live"
     LEFT = "left"
+
+
+def runner_of(claim: Claim | None, run: RunSeen | None, now: datetime, is_gone: Callable[[Holder], bool]) -> Runner:
+    """Who runs a request, by the latest claim on it; `is_gone` says of which process it is certain that it ended."""
+    if claim is None or claim.released:
+        return Runner.NOBODY
+    if claim.expires > now and not is_gone(claim.holder):
+        return Runner.MAY_LIVE
+    if run is not None and claim.flow_run_id == run.id and claim.taken >= run.since:
+        return Runner.LEFT
+    return Runner.NOBODY
 
 
 def examine(request: RequestRow, run: RunSeen | None, runner: Runner) -> Finding | None:

@@ -243,6 +243,12 @@ class Estate:
         process.kill()
         process.wait()
 
+    def wait_until_idle(self) -> None:
+        """Wait until the worker has no process of a flow run left."""
+        worker = self.parts.get("worker")
+        if worker is not None:
+            wait_until("no flow run has a process", lambda: not children_of(worker.pid), 30, every=0.2)
+
     def target(self) -> Target:
         folder = self.folder / "targets" / uuid.uuid4().hex[:8]
         folder.mkdir(parents=True)
@@ -336,6 +342,11 @@ class Estate:
         """The last lines of the keeper's and the worker's logs, for a failing test's report."""
         logs = {file.name: file.read_text(errors="replace") for file in sorted(self.folder.glob("*.log"))}
         return "\n".join(f"--- {name}\n" + "\n".join(text.splitlines()[-30:]) for name, text in logs.items())
+
+
+def children_of(pid: int) -> list[int]:
+    threads = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for thread in threads for child in thread.read_text().split()]
 
 
 def read_flow_run(client: SyncPrefectClient, flow_run_id: str | UUID) -> FlowRun:

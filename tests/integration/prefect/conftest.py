@@ -26,6 +26,14 @@ def estate(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFacto
     made.application.close()
 
 
+@pytest.fixture(autouse=True)
+def idle_afterwards(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A flow run's process ends some seconds after its state is final: Prefect joins threads that sleep."""
+    yield
+    if "estate" in request.fixturenames:
+        request.getfixturevalue("estate").wait_until_idle()
+
+
 @pytest.fixture
 def own_estate(prefect_server: PrefectServer, tmp_path: Path) -> Iterator[Estate]:
     """For one test; nothing of it is started."""
