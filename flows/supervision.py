@@ -120,7 +120,7 @@ class Supervisor:
     def __post_init__(self) -> None:
         self._running = {part.name: _Running(part) for part in self.parts}
 
-    def run(self, when_ready: Callable[[], None], until: Callable[[], bool] = lambda: False) -> None:
+    def run(self, when_ready: Callable[[], object], until: Callable[[], bool] = lambda: False) -> None:
         """Start everything and keep it running until SIGINT, SIGTERM or `until()`; then stop it in reverse order.
 
         `when_ready` is called once, when every part has been ready (or done, or given up). Raises PartFailed.

@@ -90,8 +90,21 @@ def set_up(settings: Settings, *, api_port: int | None, prefect_port: int | None
     )
 
 
-def run_up(setup: Setup, tell: Callable[[Change], None], when_ready: Callable[[], None]) -> None:
-    """Start everything, keep it running until SIGINT or SIGTERM, stop it. Raises AlreadyUp, PartFailed."""
+def free_or_any(port: int) -> int:
+    """The port if nobody listens there, else 0: for whoever would rather have another than none."""
+    try:
+        return _usable_port("", port, "")
+    except PortTaken:
+        return 0
+
+
+def run_up(
+    setup: Setup,
+    tell: Callable[[Change], None],
+    when_ready: Callable[[], object],
+    until: Callable[[], bool] = lambda: False,
+) -> None:
+    """Start everything, keep it running until SIGINT, SIGTERM or `until()`, stop it. Raises AlreadyUp, PartFailed."""
     make_state_folder(setup.state)
     with _locked(setup.state):
         # What a killed `up` left behind would work on the same records.
@@ -101,7 +114,7 @@ def run_up(setup: Setup, tell: Callable[[Change], None], when_ready: Callable[[]
         supervisor = Supervisor(_parts(setup), _mark(setup.state), tell)
         _running(setup).write(setup.state)
         try:
-            supervisor.run(when_ready)
+            supervisor.run(when_ready, until)
         finally:
             forget_running(setup.state)
 

@@ -1,7 +1,7 @@
-"""A request's progress as people follow it: a live table on a terminal, a line for each change elsewhere."""
+"""The progress of requests as people follow it: live tables on a terminal, a line for each change elsewhere."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -32,40 +32,53 @@ _STATE_STYLES = {"fulfilled": "bold green", "on_hold": "bold yellow", "failed": 
 Look = Callable[[], dict[str, Any]]
 
 
-def follow(look: Look, console: Console) -> dict[str, Any]:
-    """Show a request until it rests; gives its last shape. `look` reads it."""
-    if console.is_terminal:
-        return _live(look, console)
-    last: dict[str, Any] = {}
-    for request in versions(look):
-        for line in _news(last, request):
-            console.print(Text(line))
-        last = request
-    return last
+class Followed:
+    """A request that is looked at again and again. `last` is its last shape, empty before the first look."""
+
+    def __init__(self, look: Look) -> None:
+        self._look = look
+        self._answered = time.monotonic()
+        self.last: dict[str, Any] = {}
+
+    @property
+    def resting(self) -> bool:
+        """Whether it is done, or waits for a person."""
+        return self.last.get("state") in RESTING
+
+    def refresh(self) -> dict[str, Any] | None:
+        """Look again; what it was before if it has changed, else None.
+
+        An API that stops answering is waited for a minute: the request goes on meanwhile. Then raises CommandFailed.
+        """
+        try:
+            now = self._look()
+        except CommandFailed as error:
+            if error.exit_code != UNAVAILABLE or time.monotonic() - self._answered > _PATIENCE_SECONDS:
+                raise
+            return None
+        self._answered = time.monotonic()
+        before, self.last = self.last, now
+        return before if now != before else None
 
 
 def versions(look: Look) -> Iterator[dict[str, Any]]:
-    """Each shape of a request that differs from the one before, until it rests.
-
-    An API that stops answering is waited for a minute: the request goes on meanwhile.
-    """
-    last: dict[str, Any] | None = None
-    answered = time.monotonic()
-    while True:
-        try:
-            request = look()
-            answered = time.monotonic()
-        except CommandFailed as error:
-            if error.exit_code != UNAVAILABLE or time.monotonic() - answered > _PATIENCE_SECONDS:
-                raise
+    """Each shape of a request that differs from the one before, until it rests."""
+    followed = Followed(look)
+    while not followed.resting:
+        if followed.refresh() is not None:
+            yield followed.last
+        if not followed.resting:
             time.sleep(_LOOK_EVERY_SECONDS)
-            continue
-        if request != last:
-            yield request
-            last = request
-        if request["state"] in RESTING:
-            return
-        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def follow(looks: Sequence[Look], console: Console) -> list[dict[str, Any]]:
+    """Show requests until all of them rest; gives their last shapes. Each of `looks` reads one."""
+    followed = [Followed(look) for look in looks]
+    if console.is_terminal:
+        _follow_live(followed, console)
+    else:
+        _follow_in_lines(followed, console)
+    return [one.last for one in followed]
 
 
 def state_text(state: str) -> Text:
@@ -73,8 +86,37 @@ def state_text(state: str) -> Text:
     return Text(state, style=_STATE_STYLES.get(state, "cyan"))
 
 
-def steps_table(request: dict[str, Any], *, spinning: bool = False) -> RenderableType:
-    """The steps of a request, with where they are and what they said."""
+def _follow_live(followed: Sequence[Followed], console: Console) -> None:
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        for _ in _rounds(followed):
+            live.update(Group(*(_picture(one.last, spinning=True) for one in followed if one.last)))
+    for one in followed:
+        console.print(_picture(one.last))
+
+
+def _follow_in_lines(followed: Sequence[Followed], console: Console) -> None:
+    for changes in _rounds(followed):
+        for before, one in changes:
+            name = f"{one.last['model']}: " if len(followed) > 1 else ""
+            for line in _news(before, one.last):
+                console.print(Text(f"{name}{line}"))
+
+
+def _rounds(followed: Sequence[Followed]) -> Iterator[list[tuple[dict[str, Any], Followed]]]:
+    """Look at all again and again until they rest; what changed in each round, with what it was before."""
+    while True:
+        looked = [(one.refresh(), one) for one in followed if not one.resting]
+        yield [(before, one) for before, one in looked if before is not None]
+        if all(one.resting for one in followed):
+            return
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def _picture(request: dict[str, Any], *, spinning: bool = False) -> RenderableType:
+    """A request with its steps, where they are and what they said."""
+    line = Text.assemble((request["title"], "bold"), "  ", (request["id"], "dim"), "  ", state_text(request["state"]))
+    if request["state"] in {"on_hold", "rejected", "failed"}:
+        line.append(f"\n{request['state_reason']}")
     table = Table(box=None, pad_edge=False, show_header=False)
     for step in request["steps"]:
         mark, style = _MARKS[step["state"]]
@@ -85,24 +127,7 @@ def steps_table(request: dict[str, Any], *, spinning: bool = False) -> Renderabl
             Text(_took(step), style="dim"),
             Text(_remark(step), style=style),
         )
-    return table
-
-
-def _live(look: Look, console: Console) -> dict[str, Any]:
-    last: dict[str, Any] = {}
-    with Live(console=console, refresh_per_second=8, transient=True) as live:
-        for request in versions(look):
-            last = request
-            live.update(Group(_headline(request), steps_table(request, spinning=True)))
-    console.print(Group(_headline(last), steps_table(last)))
-    return last
-
-
-def _headline(request: dict[str, Any]) -> Text:
-    line = Text.assemble((request["title"], "bold"), "  ", (request["id"], "dim"), "  ", state_text(request["state"]))
-    if request["state"] in {"on_hold", "rejected", "failed"}:
-        line.append(f"\n{request['state_reason']}")
-    return line
+    return Group(line, table)
 
 
 def _news(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
@@ -120,14 +145,10 @@ def _news(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def _took(step: dict[str, Any]) -> str:
-    from_, to = step.get("started"), step.get("ended")
-    if not from_ or not to or step["state"] == "skipped":
+    started, ended = step.get("started"), step.get("ended")
+    if not started or not ended or step["state"] == "skipped":
         return ""
-    return f"{max(_seconds(to) - _seconds(from_), 0):.1f} s"
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()
+    return f"{(datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds():.1f} s"
 
 
 def _remark(step: dict[str, Any]) -> str:

@@ -34,14 +34,14 @@ def up(
         raise CommandFailed("The engine runs on Linux. Here you can use check, show and submit.")
     settings = load_settings(**({"state": state} if state else {}))
     setup = set_up(settings, api_port=port, prefect_port=prefect_port, sandbox=sandbox)
-    report = _Report(setup, as_json)
+    report = Report(setup, as_json)
     report.begin()
     run_up(setup, report.tell, report.ready)
     report.end()
 
 
 @dataclass
-class _Report:
+class Report:
     """Tells what happens, as lines for people or as JSON lines for programs."""
 
     setup: Setup

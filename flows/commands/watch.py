@@ -34,6 +34,6 @@ def watch_request(client: ApiClient, request_id: str, *, as_json: bool) -> int:
             write_json_line(last)
     else:
         screen = console()
-        last = follow(lambda: client.request(request_id), screen)
+        (last,) = follow([lambda: client.request(request_id)], screen)
         print_results(last, screen)
     return OK if last["state"] == "fulfilled" else REFUSED
