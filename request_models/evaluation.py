@@ -90,8 +90,10 @@ class Evaluator:
 
     def _loop_items(self, node: nodes.For, name: str) -> list[object]:
         items = self._used(node.iter)
+        if isinstance(items, Mapping):
+            items = sorted(items)  # the keys, in an order that storing does not change
         if not isinstance(items, list | tuple):
-            raise TypeRuleError(f"a loop goes through a list, not {say_kind(items)}")
+            raise TypeRuleError(f"a loop goes through a list or a map's keys, not {say_kind(items)}")
         outer = dict(self._scope)
         kept = []
         for item in items:
@@ -141,7 +143,8 @@ class Evaluator:
         base = self._value(node.node)
         if isinstance(node.arg, nodes.Slice):
             return self._slice(_present(base), node.arg)
-        return self._named(self._member(base, self._used(node.arg)), node)
+        key = self._used(node.arg)
+        return self._named(self._member(base, key, known=isinstance(node.arg, nodes.Const)), node)
 
     @staticmethod
     def _named(value: object, node: nodes.Node) -> object:
@@ -149,21 +152,22 @@ class Evaluator:
         chain = chain_of(node) if isinstance(value, Undefined) else None
         return value if chain is None else Undefined(".".join(chain))
 
-    def _member(self, base: object, key: object) -> object:
+    def _member(self, base: object, key: object, *, known: bool = True) -> object:
+        """What lies under a key. One not `known` from the source alone is a value, which no message may hold."""
+        name = str(key) if known else "[...]"
         match base, key:
             case Undefined(), str() | int():
-                return Undefined(f"{base.path}.{key}" if isinstance(key, str) else f"{base.path}[{key}]")
+                return Undefined(f"{base.path}.{name}")
             case Mapping(), str():
-                return base[key] if key in base else Undefined(str(key))
-            case (list() | tuple()), int() if not isinstance(key, bool):
-                return base[key] if -len(base) <= key < len(base) else Undefined(f"[{key}]")
-            case (date() | DateText()), str() if key in _DATE_PARTS:
-                return getattr(temporal(base), key, Undefined(key))
+                return base[key] if key in base else Undefined(name)
+            case ((list() | tuple()), int()) if not isinstance(key, bool):
+                return base[key] if -len(base) <= key < len(base) else Undefined(name)
+            case ((date() | DateText()), str()) if key in _DATE_PARTS:
+                return getattr(temporal(base), key, Undefined(name))
             case str(), str() if (moment := temporal(base)) is not None and key in _DATE_PARTS:
                 return getattr(moment, key)
             case _:
-                what = f"`{key}`" if isinstance(key, str) else "items"
-                raise TypeRuleError(f"{say_kind(_present(base))} has no {what}")
+                raise TypeRuleError(f"{say_kind(_present(base))} has no `{name}`")
 
     def _slice(self, base: object, cut: nodes.Slice) -> object:
         if not isinstance(base, list | tuple | str):
@@ -206,7 +210,7 @@ class Evaluator:
         match left, right:
             case str(), str():
                 return self._work.text(left + right)
-            case (list() | tuple()), (list() | tuple()):
+            case ((list() | tuple()), (list() | tuple())):
                 return self._work.items([*left, *right])
             case _:
                 return _number(_numeric(left, "+") + _numeric(right, "+"))
@@ -269,8 +273,8 @@ class Evaluator:
             raise TypeRuleError(f"duration() takes a text such as 'P1D', not {say_kind(text)}")
         try:
             return parse_duration(text)
-        except DurationError as error:
-            raise TypeRuleError(str(error)) from None
+        except DurationError:
+            raise TypeRuleError("duration() takes text such as 'P2D' or 'PT15M', and this is another text") from None
 
     _METHODS: ClassVar[Mapping[type[nodes.Node], Callable[[Any, Any], object]]] = {
         nodes.Const: _constant,

@@ -78,7 +78,7 @@ def _map(work: Work, value: object, function: object, attribute: object) -> list
 def _mappable(name: str) -> Function:
     used = FILTERS.get(name)
     if used is None or used.required or name == "map":
-        raise TypeRuleError(f"`map` knows no filter `{name}` without arguments")
+        raise TypeRuleError("`map` knows no filter of this name that takes no arguments")
     return used
 
 

@@ -129,7 +129,7 @@ def equal_values(left: object, right: object, work: Work, depth: int = 0) -> boo
             return left is right
         case _, bool():
             return False
-        case (list() | tuple()), (list() | tuple()):
+        case ((list() | tuple()), (list() | tuple())):
             pairs = zip(left, right, strict=False)
             return len(left) == len(right) and all(equal_values(a, b, work, depth + 1) for a, b in pairs)
         case Mapping(), Mapping():

@@ -55,7 +55,7 @@ def under(item: object, path: str) -> object:
 def present_item(value: object) -> object:
     """The value; raises TypeRuleError when it is not there."""
     if isinstance(value, Undefined):
-        raise TypeRuleError(f"an item has no `{value.path}`")
+        raise TypeRuleError("an item lacks the attribute asked for")
     return value
 
 
@@ -134,7 +134,7 @@ def to_list(work: Work, value: object) -> list[object]:
         case list() | tuple():
             return work.items([*value])
         case Mapping():
-            return work.items([*value])
+            return work.items(sorted(value))
         case _:
             raise TypeRuleError(f"`list` works on a list or a map, not on {say_kind(value)}; for text use `split`")
 
@@ -174,6 +174,7 @@ def in_order(work: Work, value: object, reverse: object, attribute: object) -> l
 
 def extreme(choose: Callable[[list[tuple[str, Any]]], tuple[str, Any]], name: str) -> Callable[..., object]:
     """`min` and `max`."""
+
     def apply(work: Work, value: object) -> object:
         items = as_items(value, name)
         if not items:
@@ -199,6 +200,7 @@ def total(work: Work, value: object) -> int | float:
 
 def end(position: int, name: str) -> Callable[..., object]:
     """`first` and `last`."""
+
     def apply(_work: Work, value: object) -> object:
         items = as_items(value, name)
         return items[position] if items else Undefined(name)
@@ -208,6 +210,7 @@ def end(position: int, name: str) -> Callable[..., object]:
 
 def choose(keep: bool, by_attribute: bool, name: str) -> Callable[..., object]:
     """`select`, `reject` and their forms by attribute."""
+
     def apply(work: Work, value: object, *given: object) -> list[object]:
         attribute, test, argument = given if by_attribute else (None, *given)
         items = work.items(as_items(value, name))
@@ -224,7 +227,7 @@ def passes(work: Work, subject: object, test: object, argument: object, name: st
         return not isinstance(subject, Undefined) and truth(subject)
     used = TESTS.get(as_text(test, name))
     if used is None:
-        raise TypeRuleError(f"there is no test `{test}`")
+        raise TypeRuleError(f"`{name}` knows no test of this name")
     if not used.takes_absent:
         present_item(subject)
     return truth(used.apply(work, subject, *used.bind([] if argument is None else [argument], {})))

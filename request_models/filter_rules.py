@@ -45,6 +45,7 @@ def only(value: ValueType, kinds: tuple[type[ValueType], ...], name: str, what: 
 
 def text_rule(name: str) -> Rule:
     """Text gives text."""
+
     def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
         only(value, TEXT, name, "text")
         return StringType(secret=any_secret(value))
@@ -54,6 +55,7 @@ def text_rule(name: str) -> Rule:
 
 def text_keeping_enum(name: str, change: Callable[[str], str]) -> Rule:
     """Text gives text; of listed texts, the changed ones."""
+
     def rule(value: ValueType) -> ValueType:
         only(value, TEXT, name, "text")
         known = options(value)
@@ -66,6 +68,7 @@ def text_keeping_enum(name: str, change: Callable[[str], str]) -> Rule:
 
 def list_rule(name: str) -> Rule:
     """A list gives a list of the same items."""
+
     def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
         only(value, (ArrayType,), name, "a list")
         return ArrayType(items=item_of(value) or AnyType(), secret=value.secret)
@@ -75,6 +78,7 @@ def list_rule(name: str) -> Rule:
 
 def item_rule(name: str) -> Rule:
     """A list gives one of its items."""
+
     def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
         only(value, (ArrayType,), name, "a list")
         return item_of(value) or AnyType()
@@ -84,6 +88,7 @@ def item_rule(name: str) -> Rule:
 
 def fixed(result: ValueType, *kinds: type[ValueType], name: str = "", what: str = "") -> Rule:
     """One type, whatever comes in; secret if that is."""
+
     def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
         if kinds:
             only(value, kinds, name, what)
@@ -106,6 +111,7 @@ def join_rule(value: ValueType, _separator: ValueType | None) -> ValueType:
 
 def number_rule(name: str) -> Rule:
     """A number gives a number of its kind."""
+
     def rule(value: ValueType) -> ValueType:
         only(value, _NUMBERS, name, "numbers")
         return without_literal(value) if not is_any(value) else NumberType(secret=value.secret)
@@ -150,6 +156,7 @@ def attribute_type(items: ValueType, attribute: ValueType) -> ValueType:
 
 def choose_rule(by_attribute: bool, name: str) -> Rule:
     """A list gives a list of the same items; the attribute and the test must exist."""
+
     def rule(value: ValueType, *given: ValueType | None) -> ValueType:
         only(value, (ArrayType,), name, "a list")
         items = item_of(value) or AnyType()

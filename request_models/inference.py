@@ -165,7 +165,9 @@ class _Inference:
         return secret
 
     def _for(self, node: nodes.For) -> bool:
-        items = item_of(found := self.of(node.iter))
+        found = self.of(node.iter)
+        maps = all(isinstance(option, ObjectType) for option in options(found))
+        items = StringType(secret=found.secret) if maps else item_of(found)
         if items is None:
             self._problem("wrong-operation", f"a loop goes through a list, but this is {say_type(found)}")
         before = self._scope

@@ -31,9 +31,7 @@ class InputProblem:
     message: str
 
 
-def validate_inputs(
-    plan: Plan, inputs: Mapping[str, JsonValue]
-) -> tuple[dict[str, JsonValue], list[InputProblem]]:
+def validate_inputs(plan: Plan, inputs: Mapping[str, JsonValue]) -> tuple[dict[str, JsonValue], list[InputProblem]]:
     """The inputs with the defaults of what was not given, and everything that is wrong with them.
 
     Codes: `missing`, `unknown`, `type`, `value`, `not-json`. A whole number is one written without a fraction: `1.0` is

@@ -286,5 +286,3 @@ def _object_schema(found: ObjectType, depth: int) -> dict[str, JsonValue]:
 
 def _given(schema: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return {key: value for key, value in schema.items() if value is not None}
-
-

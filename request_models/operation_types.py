@@ -124,4 +124,3 @@ def _calculated(operator: str, left: ValueType, right: ValueType) -> ValueType:
     if {type(left), type(right)} & {DurationType} and StringType in {type(left), type(right)}:
         hint = "make the text a date first: `| as_date` or `| as_datetime`"
     raise TypeRuleError(f"`{operator}` does not work between {say_type(left)} and {say_type(right)}", hint=hint)
-

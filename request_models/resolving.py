@@ -101,9 +101,7 @@ class Resolved:
                 }
                 for step in self.steps
             ],
-            "reads": {
-                "/".join(map(str, site.path)): [*site.node.reads] for site in sites(self) if site.node.reads
-            },
+            "reads": {"/".join(map(str, site.path)): [*site.node.reads] for site in sites(self) if site.node.reads},
         }
 
 

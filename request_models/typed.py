@@ -328,4 +328,3 @@ def input_types(resolved: Resolved) -> ObjectType:
         required = schema.get("required") is not False or "default" in schema
         members[name] = Member(type=replace(kind, secret=schema.get("secret") is True), required=required)
     return ObjectType(members=members)
-

@@ -142,8 +142,10 @@ def read_yaml(file: str, content: bytes) -> YamlSource:
 
 
 def _refusal(file: str, text: str, refused: _Refused) -> YamlSource:
-    lines, mark = text.split("\n", refused.mark.line), refused.mark
-    excerpt = lines[mark.line - 1].rstrip("\r") if mark.line <= len(lines) else ""
+    # What is missing at the end is missing in the last line, not in one after it.
+    lines = text.rstrip("\n").split("\n")
+    mark = refused.mark if refused.mark.line <= len(lines) else Mark(len(lines), len(lines[-1]) + 1)
+    excerpt = lines[mark.line - 1].rstrip("\r")
     shown = _shown(excerpt, mark.column)
     found = Diagnostic(refused.code, refused.message, file, mark.line, mark.column, refused.hint, excerpt=shown)
     return YamlSource(file, text, diagnostics=(found,))

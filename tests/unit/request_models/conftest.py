@@ -48,7 +48,9 @@ SPECS = (
                 "Anything": AnyType(),
             },
         ),
-        result=members({"Id": TEXT, "Count": IntegerType(), "Key": StringType(secret=True), "Tags": ArrayType(items=TEXT)}),
+        result=members(
+            {"Id": TEXT, "Count": IntegerType(), "Key": StringType(secret=True), "Tags": ArrayType(items=TEXT)}
+        ),
         effect=EffectClass.TAKES_TOKEN,
         system="cloud",
         target=CLOUD,

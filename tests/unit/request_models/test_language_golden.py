@@ -1,4 +1,4 @@
-"""Golden cases: a model and the plan it gives, or the mistakes it is told. `GOLDEN=write` writes what is expected anew."""
+"""Golden cases: a model, and its plan or the mistakes it is told. `GOLDEN=write` writes what is expected anew."""
 
 import json
 import os
