@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -83,6 +83,8 @@ def prove(order: DemoOrder, request: Mapping[str, Any], registry: Registry, stat
                 yield from _folder(state, host, facts)
             yield from _bucket(registry, outputs["bucket"])
             yield _mail(state, str(order.inputs["project"]))
+        case _:
+            return
 
 
 def _bucket(registry: Registry, bucket: str) -> Iterator[Proof]:
@@ -145,7 +147,7 @@ def _mail(state: Path, project: str) -> Proof:
 def _fresh_public_key() -> str:
     """A public key whose private half is thrown away: nobody can log in with it."""
     public = Ed25519PrivateKey.generate().public_key()
-    return cast(bytes, public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)).decode()
+    return public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
 def _base36(number: int) -> str:
