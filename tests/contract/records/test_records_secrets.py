@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text, update
 
+from flows.records import keyring
 from flows.records.errors import Conflict, KeyringError, SealBroken
 from flows.records.keyring import Keyring
 from flows.records.records import Records
@@ -256,6 +257,14 @@ def test_of_two_processes_that_make_the_keyring_at_once_both_use_one(tmp_path: P
 
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(make, range(8)))) == 1
+
+
+def test_a_keyring_made_meanwhile_by_another_process_is_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "keyring.json"
+    theirs = Keyring.open(path)
+    keyring._create(path, Keyring.in_memory()._keys)  # we looked before they had written it
+    assert Keyring.open(path).active == theirs.active
+    assert [file.name for file in tmp_path.iterdir()] == ["keyring.json"]
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660])
