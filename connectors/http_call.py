@@ -270,6 +270,8 @@ class _Exchange:
             raise self._refused(f"the address cannot be read: {error}") from error
         if url.scheme not in {"http", "https"} or not url.host:
             raise self._refused("the address must begin with http:// or https:// and name a host")
+        if url.port is not None and not 0 < url.port < 65536:
+            raise self._refused(f"{url.port} is no port")
         if url.userinfo:
             raise self._refused("the address holds a user or password; send them in a header, where they are not shown")
         allowed = self._settings.allow

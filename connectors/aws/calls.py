@@ -199,12 +199,13 @@ class _Run:
 
     def _go_on(self) -> None:
         left = self._seconds_left()
-        if self._call.cancelled() or (left is not None and left <= 0):
-            why = "cancelled" if self._call.cancelled() else "out of time"
+        cancelled = self._call.cancelled()
+        if cancelled or (left is not None and left <= 0):
             raise ActionFailed(
-                f"{self._place()}: {why} before the request was sent; nothing was changed.",
+                f"{self._place()}: {'cancelled' if cancelled else 'out of time'} before the request was sent; "
+                "nothing was changed.",
                 error_class=ErrorClass.TRANSIENT,
-                code="Cancelled" if why == "cancelled" else "Timeout",
+                code="Cancelled" if cancelled else "Timeout",
             )
 
     def _too_long(self, error: AnswerTooLong) -> ActionFailed:
