@@ -168,4 +168,7 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
 
 def _environment() -> dict[str, str]:
     """The worker's own environment, with its Prefect settings spelt out: they may come from a profile."""
-    return {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    environment = {**os.environ, **get_current_settings().to_environment_variables(exclude_unset=True)}
+    # Ours to wait and poll again; a flow run has to get its state through.
+    environment.pop("PREFECT_CLIENT_MAX_RETRIES", None)
+    return environment

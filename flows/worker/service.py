@@ -47,6 +47,8 @@ def _prepare_environment(settings: Settings) -> None:
         "ORDERLY_STATE": str(settings.state),
         "PREFECT_API_URL": settings.prefect.api_url,
         "PREFECT_WORKER_QUERY_SECONDS": str(settings.worker.poll_seconds),
+        # Each retry doubles the wait: with Prefect's five, a poll may sleep for half a minute after Prefect is back.
+        "PREFECT_CLIENT_MAX_RETRIES": "1",
     }
     if files:
         os.environ[SETTINGS_FILES] = files

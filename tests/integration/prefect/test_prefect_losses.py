@@ -7,7 +7,7 @@ import pytest
 from flows.lifecycle import Caller
 from flows.records.rows import Person
 from flows.records.states import RequestState
-from prefect_estate import Estate, PrefectServer, make_estate
+from prefect_estate import Estate, PrefectServer, is_running, make_estate
 from waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -67,7 +67,7 @@ def test_a_worker_killed_at_work_loses_nothing(own_estate: Estate) -> None:
     request_id = estate.order(estate.publish(target, ["first", "second"]))
     working = target.wait_for_arrival("after", "first")
     estate.kill("worker")
-    wait_until("the run's process ends with its worker", lambda: not Path(f"/proc/{working}").exists())
+    wait_until("the run's process ends with its worker", lambda: not is_running(working))
     target.open_gate("after", "first")
     estate.start("worker")
     estate.wait_for(request_id, RequestState.FULFILLED)

@@ -13,7 +13,7 @@ from prefect.states import AwaitingRetry, Completed
 from flows.lifecycle import Caller
 from flows.records.rows import Person
 from flows.records.states import RequestState
-from prefect_estate import Estate, wait_a_little_for_nothing
+from prefect_estate import Estate, is_running, wait_a_little_for_nothing
 from waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -287,6 +287,6 @@ def test_a_run_cancelled_in_prefect_puts_the_request_on_hold_and_says_who(estate
     assert "cancelled in Prefect" in row.state_reason
     events = estate.application.records.read(lambda tx: tx.audit.of(request_id))
     assert events[-1].actor == "prefect-ui"
-    assert not Path(f"/proc/{working}").exists()
+    assert not is_running(working)
     # On hold is shown as Failed, so that Retry is there.
     estate.wait_for_run(run.id, "FAILED")
