@@ -202,10 +202,12 @@ class Overlays:
         return ended.stdout.decode()
 
     def tree(self, host: str) -> str:
-        """All that was ever changed on the host: what its overlays hold."""
+        """All that was ever changed on the host: what its overlays hold, without Ansible's folder in root's home."""
         upper = self.hosts[host].folder / "upper"
         found = []
         for file in sorted(upper.rglob("*")):
+            if file.relative_to(upper).parts[0] == "root":
+                continue
             stat = file.lstat()
             content = file.read_bytes() if file.is_file() and not file.is_symlink() else b""
             found.append(

@@ -242,7 +242,7 @@ def test_a_playbook_that_ansible_cannot_read_fails_with_its_words(local: Any) ->
 def test_a_single_runbook_gives_one_result_for_the_run(local: Any) -> None:
     local.runbook(
         "one",
-        "{title: One, effect: read-only, check_mode: honest, single: true, outputs: {hosts: {type: int, required: true}}}",
+        "{title: One, effect: read-only, check_mode: honest, single: true, outputs: {hosts: {type: int}}}",
         """
         - hosts: all
           gather_facts: false
@@ -317,8 +317,9 @@ from connectors.registry import ConnectorContext
 from connectors.runbook import connector
 from request_models.actions import ActionCall
 folder = Path(sys.argv[1])
-runbooks = connector({"inventory": [str(folder / "hosts.yml")]}, ConnectorContext(folder / "state", (folder / "content",), "dev"))
-runbooks.find("runbook.slow").run(ActionCall("runbook.slow", {"marker": sys.argv[2]}, uuid.uuid4(), "r", "s", hosts=("here",)))
+context = ConnectorContext(folder / "state", (folder / "content",), "dev")
+call = ActionCall("runbook.slow", {"marker": sys.argv[2]}, uuid.uuid4(), "r", "s", hosts=("here",))
+connector({"inventory": [str(folder / "hosts.yml")]}, context).find("runbook.slow").run(call)
 """
 
 
