@@ -111,6 +111,8 @@ class _Run:
         except WORLD_ERRORS as error:
             if error_code(error) in before.absent:
                 return Observation(found=None)
+            if error_code(error) in before.foreign:
+                raise self._somebody_elses(error) from error
             raise self._failure(error, before.operation, self._target, EffectClass.READ_ONLY) from error
         return observe(before, asked, answer)
 
@@ -145,6 +147,14 @@ class _Run:
         if text.startswith(FOUND):
             return at_path(found, text.removeprefix(FOUND))
         return filled(text, self._call.arguments)
+
+    def _somebody_elses(self, error: Exception) -> ActionFailed:
+        return ActionFailed(
+            f"{self._place()}: it is there already, and belongs to another account or may not be read with these "
+            f"credentials ({error_code(error)}). Nothing was changed; choose another name, or ask its owner.",
+            error_class=ErrorClass.REJECTED,
+            code="Foreign",
+        )
 
     def _something_else_is_there(self, now: Observation) -> ActionFailed:
         what = ", ".join(name.lstrip("@") for name in now.differs) or "what it is cannot be told"

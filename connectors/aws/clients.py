@@ -138,12 +138,18 @@ class Clients:
                 read_timeout=read,
                 retries={"mode": "standard", "total_max_attempts": 1},
                 user_agent_extra="orderly",
+                # A sandbox on this machine is not behind the proxy that leads out of it.
+                proxies={} if self._is_local() else None,
                 s3={"addressing_style": "path"} if self._settings.endpoint_url is not None else None,
             ),
         )
 
     def _endpoint(self) -> str | None:
         return None if self._settings.endpoint_url is None else str(self._settings.endpoint_url)
+
+    def _is_local(self) -> bool:
+        endpoint = self._settings.endpoint_url
+        return endpoint is not None and endpoint.host in {"127.0.0.1", "[::1]", "localhost"}
 
     def _session(self, target: Target) -> Session:
         key = (target.account, target.role_arn)

@@ -25,7 +25,8 @@ class Before(BaseModel):
     """A read made before the call, so that the outcome says what we did (design section 4, invariant 5).
 
     `arguments` gives the read its arguments: a dotted path in the call's arguments, or a text with names in braces.
-    `@account` is the account's id, `@region` the call's region. An error in `absent` says that nothing is there yet.
+    `@account` is the account's id, `@region` the call's region. An error in `absent` says that nothing is there yet,
+    one in `foreign` that what is there is somebody else's; any other error of the read is the call's failure.
     With `among`, a list in the answer is searched for the item that has all of `identified_by` (item path to path in
     the call's arguments); no such item: nothing is there yet.
     """
@@ -35,6 +36,7 @@ class Before(BaseModel):
     operation: str
     arguments: dict[str, str] = Field(default_factory=dict)
     absent: Codes = ()
+    foreign: Codes = ()
     among: str | None = None
     identified_by: dict[str, str] = Field(default_factory=dict)
     same: dict[str, str] | None = None

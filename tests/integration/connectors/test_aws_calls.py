@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
 
@@ -67,6 +68,53 @@ def test_a_bucket_of_another_region_is_not_taken_for_the_one_asked_for(
     run(aws, "aws.s3.create_bucket", {"Bucket": name}, target={"region": "us-east-1"})
     failure = failing(aws, "aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
     assert (failure.error_class, failure.code) == (ErrorClass.REJECTED, "ExistsAndDiffers")
+
+
+@pytest.fixture
+def forbidding() -> Iterator[tuple[str, list[str]]]:
+    """A server that answers 403 to everything, and its list of methods asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:  # named by http.server
+            asked.append(self.command)
+            self.send_response(403)
+            self.end_headers()
+
+        def do_PUT(self) -> None:
+            self.do_HEAD()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+        server.shutdown()
+        thread.join()
+
+
+def test_a_bucket_of_somebody_else_is_left_alone_and_said_to_be_theirs(
+    forbidding: tuple[str, list[str]], tmp_path: Path, failing: Failing, name: str
+) -> None:
+    """The stand-in lets every account see every bucket; AWS answers 403."""
+    endpoint, asked = forbidding
+    aws = make(endpoint, tmp_path, account_id="123456789012")
+    failure = failing(aws, "aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
+    assert (failure.error_class, failure.code) == (ErrorClass.REJECTED, "Foreign")
+    assert asked == ["HEAD"]
+    aws.close()
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_a_local_endpoint(
+    aws: AwsConnector, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert run(aws, "aws.s3.list_buckets", {}).outcome is Outcome.READ
 
 
 def test_a_setting_says_what_it_was_before(aws: AwsConnector, run: Run, name: str) -> None:
