@@ -9,38 +9,24 @@ import re
 import ssl
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, cast
+from typing import cast
 from urllib.parse import urlencode
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field
 
 from connectors.fixed import FixedConnector
+from connectors.http_interface import METHODS, RESULT_TYPE, HttpSettings, Method, arguments_type
 from connectors.registry import ConnectorContext
 from request_models.actions import (
     ActionCall,
     ActionFailed,
     ActionResult,
     ActionSpec,
-    EffectClass,
     ErrorClass,
     Outcome,
 )
 from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
-from request_models.value_types import (
-    AnyType,
-    ArrayType,
-    BooleanType,
-    IntegerType,
-    Member,
-    NumberType,
-    ObjectType,
-    StringType,
-    UnionType,
-    ValueType,
-)
 
 NAME = "http"
 KEY_HEADER = "Idempotency-Key"
@@ -57,64 +43,25 @@ _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, 
 _NEVER_SENDABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
 
-class HttpSettings(BaseModel):
-    """All of `connectors.http`. `allow` are host names, `*` stands for anything (`*.example.org`); empty allows all."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    allow: tuple[str, ...] = ()
-    timeout: Annotated[float, Field(gt=0, le=900)] = 60.0
-    """Seconds without a byte of answer; a shorter timeout of the step wins."""
-    connect_timeout: Annotated[float, Field(gt=0, le=60)] = 10.0
-    max_body_bytes: Annotated[int, Field(gt=0)] = 1024 * 1024
-
-
-@dataclass(frozen=True)
-class _Method:
-    name: str
-    effect: EffectClass
-    outcome: Outcome
-    has_body: bool
-    summary: str
-
-    @property
-    def repeatable(self) -> bool:
-        return self.effect is not EffectClass.NOT_REPEATABLE
-
-    @property
-    def reads(self) -> bool:
-        return self.effect is EffectClass.READ_ONLY
-
-
-_METHODS = (
-    _Method("get", EffectClass.READ_ONLY, Outcome.READ, has_body=False, summary="Read what is at an address"),
-    _Method("head", EffectClass.READ_ONLY, Outcome.READ, has_body=False, summary="Ask whether an address is there"),
-    _Method("post", EffectClass.NOT_REPEATABLE, Outcome.MADE, has_body=True, summary="Hand something to a service"),
-    _Method("put", EffectClass.IDEMPOTENT, Outcome.CHANGED, has_body=True, summary="Put something at an address"),
-    _Method("patch", EffectClass.NOT_REPEATABLE, Outcome.CHANGED, has_body=True, summary="Change part of something"),
-    _Method("delete", EffectClass.IDEMPOTENT, Outcome.CHANGED, has_body=True, summary="Remove what is at an address"),
-)
-
-
 def connector(settings: Mapping[str, JsonValue], _context: ConnectorContext) -> FixedConnector:
     """Entry point `http`. Raises pydantic.ValidationError for wrong settings."""
     checked = HttpSettings.model_validate(dict(settings))
     tls = ssl.create_default_context()
-    return FixedConnector(NAME, [HttpAction(method, checked, tls) for method in _METHODS])
+    return FixedConnector(NAME, [HttpAction(method, checked, tls) for method in METHODS])
 
 
 class HttpAction:
     """One method. Each call has a client of its own, so that no cookie passes from one request to the next."""
 
-    def __init__(self, method: _Method, settings: HttpSettings, tls: ssl.SSLContext) -> None:
+    def __init__(self, method: Method, settings: HttpSettings, tls: ssl.SSLContext) -> None:
         self._method = method
         self._settings = settings
         self._tls = tls
         self._spec = ActionSpec(
             name=f"{NAME}.{method.name}",
             title=f"HTTP {method.name.upper()}",
-            arguments=_arguments_type(method),
-            result=_RESULT_TYPE,
+            arguments=arguments_type(method),
+            result=RESULT_TYPE,
             effect=method.effect,
             documentation=f"{method.summary}. An answer of 400 and above is an error, unless any_status is true.",
         )
@@ -131,7 +78,7 @@ class HttpAction:
 class _Exchange:
     """One call: the request, the redirects that may be followed, the answer."""
 
-    def __init__(self, method: _Method, settings: HttpSettings, tls: ssl.SSLContext, call: ActionCall) -> None:
+    def __init__(self, method: Method, settings: HttpSettings, tls: ssl.SSLContext, call: ActionCall) -> None:
         self._method = method
         self._settings = settings
         self._tls = tls
@@ -395,39 +342,3 @@ def _without(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, "***")
     return text
-
-
-_TEXT_TYPE = StringType(pattern=r"^[\t -~]*$", secret=True, description="May be secret: it is not shown")
-_QUERY_VALUE = UnionType(options=(StringType(), BooleanType(), IntegerType(), NumberType()))
-_RESULT_TYPE = ObjectType(
-    members={
-        "status": Member(type=IntegerType(minimum=100, maximum=599), required=True),
-        "headers": Member(type=ObjectType(others=StringType(), description="Names in small letters"), required=True),
-        "text": Member(type=StringType(description="The body as text"), required=True),
-        "json": Member(type=AnyType(description="The body, when it is JSON and says so")),
-        "truncated": Member(type=BooleanType(description="The body was longer than is kept"), required=True),
-    }
-)
-
-
-def _arguments_type(method: _Method) -> ObjectType:
-    members: dict[str, Member] = {
-        "url": Member(
-            type=StringType(pattern="^[Hh][Tt][Tt][Pp][Ss]?://[^/]", max_length=8000, format="uri"), required=True
-        ),
-        "headers": Member(type=ObjectType(others=_TEXT_TYPE)),
-        "query": Member(type=ObjectType(others=_one_or_more(_QUERY_VALUE))),
-        "any_status": Member(type=BooleanType(description="Take any answer as a result"), default=False),
-    }
-    if method.reads:
-        redirects = StringType(enum=("same_host", "any", "none"))
-        members["redirects"] = Member(type=redirects, default="same_host")
-    if method.has_body:
-        members["json"] = Member(type=AnyType(secret=True))
-        members["body"] = Member(type=StringType(secret=True))
-        members["form"] = Member(type=ObjectType(others=_one_or_more(StringType(secret=True)), secret=True))
-    return ObjectType(members=members)
-
-
-def _one_or_more(item: ValueType) -> UnionType:
-    return UnionType(options=(item, ArrayType(items=item)))

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from connectors.aws import connector as aws_connector
 from connectors.aws.clients import Clients, Target, TargetUnknown
 from connectors.aws.settings import AwsSettings
-from connectors.http_call import HttpSettings
+from connectors.http_interface import HttpSettings
 from connectors.mail import MailSettings, Tls
 from connectors.registry import ConnectorContext
 
