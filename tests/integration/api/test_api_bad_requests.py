@@ -206,11 +206,11 @@ def test_ordering_for_somebody_else_needs_a_scope_of_its_own(
     nothing_recorded()
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201, "tab\there", "ümlaut".encode()])
+@pytest.mark.parametrize("key", ["", "x" * 201, "tab\there", "ümlaut"])
 def test_an_idempotency_key_that_could_not_be_matched_again_is_422(
-    anna: httpx.Client, nothing_recorded: Check, key: str | bytes
+    anna: httpx.Client, nothing_recorded: Check, key: str
 ) -> None:
-    answer = anna.post("/v1/requests", json=ORDER, headers={"Idempotency-Key": key})
+    answer = anna.post("/v1/requests", json=ORDER, headers=[(b"Idempotency-Key", key.encode())])
 
     problem = problem_of(answer, 422, "invalid-request")
     assert problem["errors"][0]["parameter"] == "Idempotency-Key"
