@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,12 +30,12 @@ class Estate:
     state: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     process: "subprocess.Popen[bytes] | None" = None
+    clients: dict[tuple[str, ...], httpx.Client] = field(default_factory=dict)
 
     def start(self) -> None:
         """Start it and wait until orders are taken and Prefect can run them."""
         command = [sys.executable, "-P", "-m", "flows.cli", "up", "--sandbox", "--port", "0", "--prefect-port", "0"]
-        self.state.mkdir(parents=True, exist_ok=True)
-        with (self.state.parent / f"{self.state.name}.up.log").open("ab") as log:
+        with self.output.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--state", str(self.state)],
                 stdin=subprocess.DEVNULL,
@@ -43,8 +44,21 @@ class Estate:
                 env={**os.environ, **self.environment},
                 start_new_session=True,
             )
-        wait_until("orders are taken", lambda: self.http().get("/readyz").is_success, START_WITHIN)
+        wait_until("it is up, or has given up", lambda: self.process_ended() or self._takes_orders(), START_WITHIN)
+        assert not self.process_ended(), self.output.read_text()
         wait_until("the catalogue is published", self._all_deployed, START_WITHIN)
+
+    @property
+    def output(self) -> Path:
+        """What `orderly up` printed."""
+        return self.state.with_suffix(".up.log")
+
+    def process_ended(self) -> bool:
+        """Whether `orderly up` has ended."""
+        return self.process is None or self.process.poll() is not None
+
+    def _takes_orders(self) -> bool:
+        return self.http().get("/readyz").is_success
 
     def _all_deployed(self) -> bool:
         models = {item["model"] for item in self.http().get("/v1/catalogue").json()["items"]}
@@ -71,11 +85,23 @@ class Estate:
     def http(self, key: str | None = None) -> httpx.Client:
         """A client of the API, with this machine's key unless another is given."""
         secret = key or (self.state / "keys" / "local-api-key").read_text().strip()
-        return httpx.Client(base_url=self.up()["api"], headers={"Authorization": f"Bearer {secret}"}, timeout=30)
+        return self._client(self.up()["api"], {"Authorization": f"Bearer {secret}"})
 
     def prefect(self) -> httpx.Client:
         """A client of Prefect's API."""
-        return httpx.Client(base_url=self.up()["prefect_api"].rstrip("/") + "/", timeout=30)
+        return self._client(self.up()["prefect_api"].rstrip("/") + "/", {})
+
+    def _client(self, url: str, headers: dict[str, str]) -> httpx.Client:
+        wanted = (url, *headers.values())
+        if wanted not in self.clients:
+            self.clients[wanted] = httpx.Client(base_url=url, headers=headers, timeout=30)
+        return self.clients[wanted]
+
+    def close(self) -> None:
+        """Close the clients."""
+        for client in self.clients.values():
+            client.close()
+        self.clients.clear()
 
     def order(self, model: str, inputs: Mapping[str, Any], **body: Any) -> httpx.Response:
         """Order a model for somebody with an address."""
@@ -91,12 +117,20 @@ class Estate:
 
     def settled(self, request_id: str, within: float = 120.0) -> dict[str, Any]:
         """The request once it has ended or is on hold."""
-        return wait_until(
-            f"request {request_id} settles",
-            lambda: (found := self.request(request_id))["state"] in SETTLED and found,
-            within,
-            every=0.5,
-        )
+        return self._in_state(request_id, SETTLED, within)
+
+    def settled_as(self, request_id: str, state: str, within: float = 120.0) -> dict[str, Any]:
+        """The request once it is in that state: one on hold may still be so for a moment after it was retried."""
+        return self._in_state(request_id, {state}, within)
+
+    def _in_state(self, request_id: str, states: AbstractSet[str], within: float) -> dict[str, Any]:
+        def look() -> dict[str, Any] | None:
+            found = self.request(request_id)
+            return found if found["state"] in states else None
+
+        found = wait_until(f"request {request_id} is {' or '.join(sorted(states))}", look, within, every=0.5)
+        assert found is not None
+        return found
 
 
 @contextmanager
@@ -107,6 +141,7 @@ def running(state: Path, **environment: str) -> Iterator[Estate]:
         estate.start()
         yield estate
     finally:
+        estate.close()
         try:
             estate.stop()
         finally:
