@@ -56,6 +56,7 @@ outputs:
 
 META = """\
 title: Keeps a password on a host
+check_mode: honest
 effect: idempotent
 arguments:
   password: {type: str, required: true, no_log: true}
