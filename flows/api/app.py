@@ -7,20 +7,22 @@ from fastapi import FastAPI
 from flows.api.bodies import BodyLimit
 from flows.api.documentation import openapi_of
 from flows.api.problems import install_problems
+from flows.api.reference import add_reference
 from flows.api.routes import catalogue, health, requests
 from flows.wiring import Application
 
 
 def create_app(application: Application) -> FastAPI:
     """The API of an opened application. The caller closes the application when the server has ended."""
-    # A redirect loses the body and the method in half of the clients; a wrong address is a plain 404.
     # Opened here, by one thread: the handlers run in many, and find no half-opened parts.
     _ = application.lifecycle
-    app = FastAPI(title="Orderly", version=version("orderly"), redirect_slashes=False, redoc_url=None)
+    # No redirects for slashes: half of the clients lose body and method on the way; a wrong address is a plain 404.
+    app = FastAPI(title="Orderly", version=version("orderly"), redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.application = application
     install_problems(app)
     app.add_middleware(BodyLimit)
     for noun in (catalogue, requests, health):
         app.include_router(noun.router)
     app.openapi = openapi_of(app)  # type: ignore[method-assign] # the way FastAPI's documentation gives
+    add_reference(app)
     return app

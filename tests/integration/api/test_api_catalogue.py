@@ -118,3 +118,14 @@ def test_nothing_is_given_away_without_a_key_but_health_and_the_description(api:
     assert stranger.get("/healthz").json() == {"status": "ok"}
     assert stranger.get("/readyz").json() == {"status": "ok"}
     assert "server" not in stranger.get("/healthz").headers
+
+
+def test_the_reference_for_people_needs_no_network_and_no_script(api: Any) -> None:
+    answer = api.connection().get("/docs")
+
+    assert answer.status_code == 200
+    for loads_something in ("<script", "<link", "src=", "@import", "url("):
+        assert loads_something not in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    for operation in ("createRequest", "getRequest", "listRequests", "retryRequest", "listModels", "getModel"):
+        assert f'id="{operation}"' in answer.text

@@ -15,7 +15,7 @@ def _plan(properties: dict[str, JsonValue], order: tuple[str, ...] = ()) -> Plan
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "type": "object",
             "properties": properties,
-            "required": sorted(properties),
+            "required": [*sorted(properties)],
             "additionalProperties": False,
         },
         due=Due(60.0),
