@@ -73,7 +73,7 @@ class RunbookAction:
             self.settings,
             self.runs,
         )
-        unsure = end_remote_work(report, self.settings, self.runs, call.log) if report.stopped else ()
+        unsure = end_remote_work(report, self.settings, self.runs, call.log) if hosts and report.cut_short else ()
         return _Verdict(meta, report, done, hosts, unsure).result()
 
 
@@ -100,15 +100,19 @@ class _Verdict:
         self._raise_not_started()
         self._raise_failed()
         self._raise_unreachable()
+        self._raise_ended_early()
         self._raise_without_output()
         return self._answer()
 
     def _done_now(self) -> dict[str, HostDone]:
-        hosts = self._report.hosts
+        hosts = {name: host for name, host in self._report.hosts.items() if host.good}
+        outputs = self._report.outputs
+        if not self._meta.outputs and self._report.exit_status is not None and self._report.stopped is None:
+            outputs = {name: {} for name in hosts}  # it gives nothing: whoever came to the end is done
         return {
-            name: HostDone(outputs if isinstance(outputs, dict) else {"": outputs}, hosts[name].changed)
-            for name, outputs in self._report.outputs.items()
-            if name in hosts and hosts[name].good
+            name: HostDone(given if isinstance(given, dict) else {"": given}, hosts[name].changed)
+            for name, given in outputs.items()
+            if name in hosts
         }
 
     def _raise_stopped(self) -> None:
@@ -172,14 +176,19 @@ class _Verdict:
             if host.unreachable is not None
         ]
 
+    def _raise_ended_early(self) -> None:
+        status = self._report.exit_status
+        if status == 0 or not (self._report.hosts or self._report.tasks_ran):
+            return
+        how = "was killed" if status is None else f"ended with status {status}"
+        raise self._failed(
+            f"Ansible {how} before it was through: {self._report.last_words or 'it gave no reason'}",
+            ErrorClass.UNKNOWN,
+            "ended_early",
+        )
+
     def _raise_without_output(self) -> None:
         silent = sorted(set(self._report.hosts) - set(self._done))
-        if self._report.exit_status != 0 and not silent:
-            raise self._failed(
-                f"Ansible ended with status {self._report.exit_status}: {self._report.last_words or 'no reason given'}",
-                ErrorClass.UNKNOWN,
-                "ended_early",
-            )
         if self._meta.single:
             if not self._done and self._meta.outputs:
                 raise self._failed("The runbook ended without its output task.", ErrorClass.PERMANENT, "no_output")

@@ -8,6 +8,7 @@ from connectors.runbook.action import RunbookAction
 from connectors.runbook.content import Folders, Runbook, read_runbook
 from connectors.runbook.errors import RunbookError
 from connectors.runbook.names_set import refuse_overwritten_arguments
+from connectors.runbook.role_arguments import refuse_unfit_role_arguments
 from connectors.runbook.run import sweep
 from connectors.runbook.settings import RunbookSettings
 from request_models.actions import ActionSpec
@@ -39,6 +40,7 @@ class RunbookConnector:
             return None
         runbook = read_runbook(playbook, file, self._folders)
         refuse_overwritten_arguments(runbook)
+        refuse_unfit_role_arguments(runbook)
         archive = runbook.archive
         self._archives[runbook.digest] = archive
         return RunbookAction(_spec(runbook), archive, self._settings, self._runs)

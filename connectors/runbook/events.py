@@ -39,7 +39,7 @@ class Failure:
 class HostReport:
     """What happened on one host: `started` once a task was sent there, `reached` once one has ended there.
 
-    `changed` and `failed` are Ansible's own statistics.
+    `changed` counts tasks; `failed` is Ansible's own word at the end, which knows what was rescued.
     """
 
     started: bool = False
@@ -115,12 +115,11 @@ class Events:
             word = "skipped"
         else:
             host.reached = host.reached or _acts_on_host(data)
+            host.changed += bool(result.get("changed"))
             word = "changed" if result.get("changed") else "ok"
         self._log(f"TASK {task}: {self._plain(name)}: {word}")
 
     def _take_statistics(self, data: Mapping[str, Any]) -> None:
-        for name, count in (data.get("changed") or {}).items():
-            self.host(name).changed = int(count)
         for part in ("failures", "dark"):
             for name, count in (data.get(part) or {}).items():
                 self.host(name).failed = self.host(name).failed or int(count) > 0

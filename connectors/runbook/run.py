@@ -18,7 +18,7 @@ from ansible_runner import Runner
 from connectors.runbook.content import unpack
 from connectors.runbook.events import Events, HostReport
 from connectors.runbook.exchange import Exchange
-from connectors.runbook.invocation import PROJECT, SUPERVISOR_PID, runner_config
+from connectors.runbook.invocation import PROJECT, RUN_VARIABLE, SUPERVISOR_PID, runner_config
 from connectors.runbook.settings import RunbookSettings
 from request_models.json_values import JsonValue
 
@@ -52,18 +52,23 @@ class RunOrder:
 class RunReport:
     """What happened. `refusal` is why nothing was started; `last_words` are Ansible's when it ended by itself.
 
-    `played` are the hosts that plays were started on.
+    `played` are the hosts that plays were started on; `exit_status` is None when a signal ended the supervisor.
     """
 
     run_id: str
     played: tuple[str, ...]
-    exit_status: int
+    exit_status: int | None
     stopped: Stop | None
     refusal: str | None
     last_words: str
     tasks_ran: bool
     hosts: Mapping[str, HostReport]
     outputs: Mapping[str, JsonValue]
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether it was stopped, or killed: what it was doing on the hosts may go on there."""
+        return self.stopped is not None or self.exit_status is None
 
 
 def run(order: RunOrder, settings: RunbookSettings, runs: Path) -> RunReport:
@@ -87,6 +92,8 @@ def run(order: RunOrder, settings: RunbookSettings, runs: Path) -> RunReport:
                 runner.run()
             finally:
                 watch.end()
+                if runner.rc is None:
+                    _kill_all_of(folder.name)
         return RunReport(
             run_id=folder.name,
             played=tuple(exchange.heard.hosts),
@@ -102,7 +109,7 @@ def run(order: RunOrder, settings: RunbookSettings, runs: Path) -> RunReport:
 
 def sweep(runs: Path) -> None:
     """Remove the folders of runs whose process was killed: those that nobody holds any more."""
-    for folder in sorted(runs.glob("*")) if runs.is_dir() else ():
+    for folder in sorted(runs.glob("[!.]*")) if runs.is_dir() else ():
         with suppress(OSError), (folder / "held").open("rb") as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder)
@@ -125,9 +132,11 @@ def limit(hosts: Sequence[str], done: Sequence[str]) -> str:
 def _private_folder(runs: Path) -> Iterator[Path]:
     runs.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = runs / secrets.token_hex(6)
-    folder.mkdir(mode=0o700)
-    with (folder / "held").open("wb") as held:
+    unnamed = folder.with_name(f".{folder.name}")  # until it is held, so that nobody sweeps it away
+    unnamed.mkdir(mode=0o700)
+    with (unnamed / "held").open("wb") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
+        unnamed.rename(folder)
         try:
             yield folder
         finally:
@@ -180,6 +189,15 @@ class _Watch:
         except (OSError, ValueError):
             return False
         return True
+
+
+def _kill_all_of(run_id: str) -> None:
+    """Kill what carries the run's id: for when the supervisor, which knew them all, was killed itself."""
+    mark = f"{RUN_VARIABLE}={run_id}".encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def _parent_of(pid: int) -> int:

@@ -3,7 +3,16 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _absolute(path: Path) -> Path:
+    if not path.expanduser().is_absolute():
+        raise ValueError("must be an absolute path: runs have a working folder of their own")
+    return path.expanduser()
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class SshSettings(BaseModel):
@@ -12,8 +21,8 @@ class SshSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     user: str | None = None
-    private_key_file: Path | None = None
-    known_hosts_file: Path | None = None
+    private_key_file: AbsolutePath | None = None
+    known_hosts_file: AbsolutePath | None = None
     connect_seconds: Annotated[int, Field(ge=1, le=300)] = 10
 
 
@@ -25,7 +34,7 @@ class RunbookSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    inventory: list[Path] = Field(default_factory=list)
+    inventory: list[AbsolutePath] = Field(default_factory=list)
     ssh: SshSettings = Field(default_factory=SshSettings)
     forks: Annotated[int, Field(ge=1, le=500)] = 10
     kill_seconds: Annotated[float, Field(gt=0, le=120)] = 15.0

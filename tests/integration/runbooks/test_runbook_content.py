@@ -106,6 +106,34 @@ def test_content_that_is_not_known_before_the_run_is_refused(estate: Any, task: 
         estate.connector().find("runbook.unknown")
 
 
+SPEC = "argument_specs: {main: {options: {sized_size: {type: int, required: true}, sized_unit: {type: str}}}}"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("{}", "requires: sized_size"),
+        ("{sized_size: 1, sized_untt: x}", "does not know: sized_untt"),
+    ],
+)
+def test_a_role_that_gets_what_its_spec_does_not_say_is_refused(estate: Any, given: str, said: str) -> None:
+    estate.write("roles/sized/meta/argument_specs.yml", SPEC)
+    estate.write("roles/sized/tasks/main.yml", "- ansible.builtin.debug: {msg: x}")
+    estate.runbook("size", META, _play(f"{{ansible.builtin.import_role: {{name: sized}}, vars: {given}}}"))
+    with pytest.raises(UnsafeRunbook, match=said):
+        estate.connector().find("runbook.size")
+    estate.runbook("size", META, _play(more=f"roles: [{{role: sized, vars: {given}}}]"))
+    with pytest.raises(UnsafeRunbook, match=said):
+        estate.connector().find("runbook.size")
+
+
+def test_an_argument_of_the_roles_own_name_is_given_to_it(estate: Any) -> None:
+    estate.write("roles/sized/meta/argument_specs.yml", SPEC)
+    estate.write("roles/sized/tasks/main.yml", "- ansible.builtin.debug: {msg: x}")
+    estate.runbook("size", META.replace("account", "sized_size"), _play(more="roles: [sized]"))
+    assert estate.connector().find("runbook.size") is not None
+
+
 def _members(archive: bytes) -> list[str]:
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         return tar.getnames()

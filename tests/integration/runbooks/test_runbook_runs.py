@@ -1,5 +1,6 @@
 """Runs on this machine: values, results, errors, hosts that stay done, and no process left."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from request_models.actions import ErrorClass, Outcome
-from request_models.json_values import JsonValue
+from request_models.json_values import JsonValue, canonical_json
 from waiting import wait_until
 
 ECHO_META = """
@@ -57,33 +58,34 @@ SLOW = """
     """
 
 
+PAYLOADS: list[JsonValue] = [
+    "{{ lookup('pipe', 'touch TARGET') }}",
+    "{% set x = lookup('pipe', 'touch TARGET') %}",
+    "$(touch TARGET)",
+    "`touch TARGET`; touch TARGET",
+    "-rf",
+    "../../x",
+    "two\nlines\r\n\ttabs",
+    "nul \u0000 within",
+    "007",
+    "yes",
+    "\u2028 😀 é",
+    7,
+    7.5,
+    True,
+    None,
+    [],
+    {"__ansible_vault": "{{ lookup('pipe', 'touch TARGET') }}"},
+    {"__ansible_unsafe": "{{ lookup('pipe', 'touch TARGET') }}", "!unsafe": 1},
+    {"__ansible_type": "TrustedAsTemplate", "value": "{{ lookup('pipe', 'touch TARGET') }}"},
+    {"{{ 1 }}": ["{{ lookup('pipe', 'touch TARGET') }}", {"deep": ["007", False, 1.0, None, "!vault x"]}]},
+]
+
+
 @pytest.mark.parametrize(
     "value",
-    [
-        "{{ lookup('pipe', 'touch TARGET') }}",
-        "{% set x = lookup('pipe', 'touch TARGET') %}",
-        "$(touch TARGET)",
-        "`touch TARGET`; touch TARGET",
-        "-rf",
-        "../../x",
-        "two\nlines\r\n\ttabs",
-        "nul \u0000 within",
-        "007",
-        "yes",
-        "\u2028 😀 é",
-        7,
-        7.5,
-        True,
-        None,
-        [],
-        {"__ansible_vault": "{{ lookup('pipe', 'touch TARGET') }}"},
-        {"__ansible_unsafe": "{{ lookup('pipe', 'touch TARGET') }}", "!unsafe": 1},
-        {"__ansible_type": "TrustedAsTemplate", "value": "{{ lookup('pipe', 'touch TARGET') }}"},
-        {
-            "{{ 1 }}": ["{{ lookup('pipe', 'touch TARGET') }}", {"deep": ["007", False, 1.0, None, "!vault x"]}],
-        },
-    ],
-    ids=lambda value: repr(value)[:30].replace("TARGET", ""),
+    [PAYLOADS, {"all": PAYLOADS}, PAYLOADS[0], PAYLOADS[6], PAYLOADS[8], PAYLOADS[16], True],
+    ids=["list", "map", "template", "lines", "digits", "vault", "true"],
 )
 @pytest.mark.timeout(60)
 def test_a_value_arrives_exactly_and_nothing_in_it_is_evaluated(local: Any, tmp_path: Path, value: JsonValue) -> None:
@@ -96,8 +98,7 @@ def test_a_value_arrives_exactly_and_nothing_in_it_is_evaluated(local: Any, tmp_
     answer = local.run("echo", {"value": value}, hosts=("one",))
 
     given = answer.result["hosts"]["one"]
-    assert given["value"] == value
-    assert type(given["value"]) is type(value)
+    assert canonical_json(given["value"]) == canonical_json(value)
     assert (given["left_out"], given["with_default"]) == (None, 7)
     assert not target.exists()
 
@@ -343,6 +344,56 @@ def test_a_killed_engine_leaves_no_process(
             engine.wait()
     local.connector()  # the next one to start clears away what the killed one could not
     assert list(local.runs.iterdir()) == []
+
+
+def test_a_killed_supervisor_is_an_unknown_outcome_and_leaves_no_process(
+    local: Any, processes: Callable[[str], list[int]]
+) -> None:
+    local.runbook("slow", SLOW_META, SLOW)
+
+    def kill() -> None:
+        wait_until("both hosts' commands run", lambda: len(processes("marker-of-supervisor")) >= 2, deadline=30)
+        pid_file = next(local.runs.glob("*/supervisor.pid"))
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    failed = local.fail("slow", {"marker": "marker-of-supervisor"}, hosts=("here",))
+    killer.join()
+    assert (failed.error_class, failed.code) == (ErrorClass.UNKNOWN, "ended_early")
+    assert processes("marker-of-supervisor") == []
+
+
+def test_a_runbook_without_outputs_tells_by_its_changes_what_it_did(local: Any, tmp_path: Path) -> None:
+    local.runbook(
+        "touch",
+        "{title: Touch, effect: idempotent, check_mode: honest, arguments: {path: {type: path, required: true}}}",
+        """
+        - hosts: all
+          gather_facts: false
+          tasks:
+            - ansible.builtin.file: {path: "{{ path }}", state: directory, mode: "0700"}
+        """,
+    )
+    first = local.run("touch", {"path": str(tmp_path / "made")}, hosts=("one",))
+    again = local.run("touch", {"path": str(tmp_path / "made")}, hosts=("one",))
+    assert (first.outcome, first.result) == (Outcome.MADE, {"hosts": {"one": {"outcome": "made"}}})
+    assert again.outcome is Outcome.ALREADY_SO
+
+
+def test_a_rescued_failure_is_none(local: Any) -> None:
+    local.runbook(
+        "rescue",
+        "{title: Rescue, effect: read-only, check_mode: honest}",
+        """
+        - hosts: all
+          gather_facts: false
+          tasks:
+            - block: [{ansible.builtin.command: "false"}]
+              rescue: [{ansible.builtin.debug: {msg: well}}]
+        """,
+    )
+    assert local.run("rescue", {}, hosts=("one",)).outcome is Outcome.READ
 
 
 def test_a_running_ones_folder_is_not_swept_away(local: Any) -> None:

@@ -61,6 +61,7 @@ class TestLinuxAccount:
             )
             assert web.on(host, "ls", "/tmp") == ""
 
+    @pytest.mark.slow
     def test_check_mode_changes_nothing_before_or_after(self, web: Any) -> None:
         untouched = web.tree("web-1")
         assert _check(web, "linux_account", ANNA, tmp=web.estate.folder) == 0
@@ -70,6 +71,7 @@ class TestLinuxAccount:
         assert _check(web, "linux_account", {**ANNA, "full_name": "Anna B"}, tmp=web.estate.folder) == 0
         assert web.tree("web-1") == made
 
+    @pytest.mark.slow
     def test_what_changes_is_told_with_what_was_before(self, web: Any) -> None:
         web.run("linux_account", ANNA, "web-1")
         answer = web.run("linux_account", {**ANNA, "full_name": "Anna B", "made_by": "request-2"}, "web-1")
@@ -87,6 +89,7 @@ class TestLinuxAccount:
         assert "was not made by Orderly" in str(failed)
         assert web.tree("web-1") == before
 
+    @pytest.mark.slow
     def test_an_account_of_somebody_else_gets_no_key_of_mine(self, web: Any) -> None:
         web.run("linux_account", ANNA, "web-1")
         failed = web.fail("linux_account", {**ANNA, "owner": "person-2", "made_by": "request-2"}, "web-1")
@@ -108,6 +111,7 @@ class TestLinuxAccount:
         assert "leads elsewhere" in str(failed)
         assert KEY not in web.on("web-1", "sh", "-c", "cat /etc/motd 2>/dev/null || true")
 
+    @pytest.mark.slow
     def test_undo_takes_away_what_the_request_made_and_nothing_else(self, web: Any) -> None:
         web.run("linux_account", ANNA, "web-1")
         web.run("linux_account", {**ANNA, "made_by": "request-2"}, "linux_servers")
@@ -147,6 +151,7 @@ class TestProjectFolder:
         assert web.on("web-1", *git, "symbolic-ref", "HEAD") == "refs/heads/main\n"
         assert web.on("web-1", "ls", "/tmp") == ""
 
+    @pytest.mark.slow
     def test_check_mode_changes_nothing_before_or_after(self, web: Any) -> None:
         untouched = web.tree("web-1")
         assert _check(web, "project_folder", APOLLO, tmp=web.estate.folder) == 0
@@ -162,6 +167,7 @@ class TestProjectFolder:
         assert "was not made by Orderly" in str(failed)
         assert web.on("web-1", "ls", "/var/projects/apollo") == ""
 
+    @pytest.mark.slow
     def test_undo_takes_away_what_the_request_made_and_nothing_else(self, web: Any) -> None:
         web.run("project_folder", APOLLO, "web-1")
         left = web.run("project_folder_absent", {"project": "apollo", "made_by": "request-2"}, "web-1")
@@ -208,7 +214,7 @@ def test_a_host_that_is_not_running_is_unreachable(estate: Any, tmp_path: Path) 
     assert "the host gone is not running" in str(failed)
 
 
-def _check(web: Any, name: str, arguments: dict[str, Any], tmp: Path) -> int:
+def _check(web: Any, name: str, arguments: dict[str, Any], tmp: Path) -> int | None:
     """Run a shipped playbook with --check, as the connector would run it; gives Ansible's exit status."""
     from connectors.runbook.argument_specs import with_defaults
     from connectors.runbook.content import pinned_meta
