@@ -53,6 +53,7 @@ NO_VARIABLES: dict[str, Any] = {
 """The work pool's template: there is nothing to configure from Prefect."""
 
 _TIMEOUT_SECONDS = 10.0
+_RETRIES = 1
 _PLAN_DIGITS = 12
 
 
@@ -76,11 +77,14 @@ class Published:
 
 
 @contextmanager
-def prefect_client(settings: PrefectSettings) -> Iterator[SyncPrefectClient]:
-    """A client that answers for itself within seconds: our callers wait and try again, each in its own way."""
+def prefect_client(settings: PrefectSettings, retries: int = 0) -> Iterator[SyncPrefectClient]:
+    """A client that answers within seconds; who must go on without Prefect waits in its own way.
+
+    `retries`, each after twice the wait of the one before, ride out the 503s that embedded Prefect gives now and then.
+    """
     auth = settings.auth_string.get_secret_value() if settings.auth_string is not None else None
     with (
-        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}),
+        temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}),
         SyncPrefectClient(
             settings.api_url, auth_string=auth, httpx_settings={"timeout": httpx.Timeout(_TIMEOUT_SECONDS)}
         ) as client,
@@ -108,7 +112,7 @@ def record_publication(records: Records, registry: Registry, plan: Plan) -> Publ
 def publish(records: Records, registry: Registry, settings: PrefectSettings, plans: Iterable[Plan]) -> list[Published]:
     """Open models to orders, and deploy them if Prefect answers. Raises RunbookContentMissing."""
     publications = [(plan, record_publication(records, registry, plan)) for plan in plans]
-    with prefect_client(settings) as client:
+    with prefect_client(settings, _RETRIES) as client:
         try:
             ensure_work_pool(client, settings.work_pool)
             for plan, _ in publications:
@@ -121,7 +125,7 @@ def publish(records: Records, registry: Registry, settings: PrefectSettings, pla
 def retire(records: Records, settings: PrefectSettings, model: str) -> None:
     """Close a model to orders. Its deployment is marked, never deleted: requests in flight are retried on it."""
     records.run(lambda tx: tx.publications.retire(model))
-    with prefect_client(settings) as client:
+    with prefect_client(settings, _RETRIES) as client:
         try:
             mark_retired(client, model)
         except httpx.HTTPError:

@@ -3,6 +3,7 @@
 Texts that people or other systems wrote are escaped, so that they cannot add links, images or markup of their own.
 """
 
+import html
 import re
 from collections.abc import Sequence
 
@@ -19,7 +20,7 @@ _OUTCOMES = {
     "already_so": "was so already",
     "read": "only read",
 }
-_MARKUP = re.compile(r"([\\`*_{}\[\]()<>#+!|~&:/@.-])")
+_MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~:/@.-])")
 
 
 def summarise(plan: Plan, request: RequestRow, reports: Sequence[StepReport], end: End, settings: Settings) -> str:
@@ -75,4 +76,4 @@ def _next(end: End, reports: Sequence[StepReport], settings: Settings) -> str:
 
 
 def _text(text: str) -> str:
-    return _MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return html.escape(_MARKUP.sub(r"\\\1", " ".join(text.split())), quote=False)

@@ -288,7 +288,7 @@ class Estate:
         return row
 
     def client(self) -> AbstractContextManager[SyncPrefectClient]:
-        return prefect_client(self.settings.prefect)
+        return prefect_client(self.settings.prefect, retries=3)
 
     def flow_run(self, request_id: str) -> FlowRun:
         """The flow run that the record names, as Prefect has it."""

@@ -6,6 +6,7 @@ it does is decided by our records.
 """
 
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -29,9 +30,15 @@ def main(arguments: list[str]) -> None:
 
         from flows.lowering import flow_for_run  # noqa: PLC0415 - after Prefect's signals are handled
 
+        logging.getLogger("prefect.task_runs").addFilter(_is_worth_reading)
         flow_run = load_flow_run(flow_run_id)
         # return_type "state": a failed request is an outcome, not an exception with a traceback in the operator's log.
         run_flow(flow_for_run(flow_run), flow_run=flow_run, return_type="state")
+
+
+def _is_worth_reading(record: logging.LogRecord) -> bool:
+    """Not Prefect's report of a failed state with a traceback of nothing; the step's own line says what failed."""
+    return not (record.exc_info is not None and record.exc_info[0] is None)
 
 
 def _die_with(worker_pid: int) -> None:

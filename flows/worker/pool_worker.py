@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State, WorkPool
     from prefect.client.schemas.responses import DeploymentResponse, WorkerFlowRunResponse
 
+_LOOK_EVERY_SECONDS = 0.1
+
 _logger = logging.getLogger(__name__)
 
 
@@ -94,6 +96,7 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         self._runs = load_settings().state / "runs"
         self._running: Counter[UUID] = Counter()
         self._unreachable = False
+        self._draining = False
 
     @classmethod
     def get_default_base_job_template(cls) -> dict[str, Any]:
@@ -135,7 +138,16 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
             raise RuntimeError(f"The process of flow run {flow_run.id} could not be started.")
         return OrderlyWorkerResult(status_code=execution.status_code, identifier=str(execution.handle.pid))
 
+    async def drain(self, seconds: float) -> None:
+        """Take no more flow runs, and wait until those under way have finished, at most so many seconds."""
+        self._draining = True
+        with anyio.move_on_after(seconds):
+            while self._running.total() or self._submitting_flow_run_ids:  # noqa: ASYNC110 - Prefect's set has no event
+                await anyio.sleep(_LOOK_EVERY_SECONDS)
+
     async def _get_scheduled_flow_runs(self) -> list["WorkerFlowRunResponse"]:
+        if self._draining:
+            return []
         runs = await super()._get_scheduled_flow_runs()
         if self._slots is None:
             return runs

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.settings import SETTINGS_FILES, Settings, settings_files
 
@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from flows.worker.pool_worker import OrderlyWorker
 
 
+DRAIN_SECONDS = 10.0
+"""How long flow runs may go on after the worker was told to stop: a call that is cut off leaves an unknown outcome."""
+
+
 def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; flow runs under way are ended then, and the keeper starts their requests again."""
+    """Work until SIGTERM or SIGINT.
+
+    Then no more flow runs are taken, and those under way have DRAIN_SECONDS to finish; a second signal ends them at
+    once. The keeper starts the requests of those that were ended again.
+    """
     _prepare_environment(settings)
     # After the environment: Prefect reads its settings when it is imported.
     from flows.worker.pool_worker import OrderlyWorker  # noqa: PLC0415 - see above
@@ -32,12 +40,21 @@ def run_worker(settings: Settings) -> None:
 
 
 async def _work(worker: "OrderlyWorker") -> None:
-    task = asyncio.ensure_future(worker.start())
+    asked, urged = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
+        loop.add_signal_handler(number, lambda: urged.set() if asked.is_set() else asked.set())
+    work = asyncio.ensure_future(worker.start())
+    await _first_of(work, asyncio.ensure_future(asked.wait()))
+    if not work.done():
+        await _first_of(asyncio.ensure_future(worker.drain(DRAIN_SECONDS)), asyncio.ensure_future(urged.wait()))
+        work.cancel()
     with suppress(asyncio.CancelledError):
-        await task
+        await work
+
+
+async def _first_of(*futures: "asyncio.Future[Any]") -> None:
+    await asyncio.wait(futures, return_when=asyncio.FIRST_COMPLETED)
 
 
 def _prepare_environment(settings: Settings) -> None:

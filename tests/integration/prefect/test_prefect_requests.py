@@ -68,6 +68,8 @@ def test_retry_in_prefect_continues_and_a_done_step_is_not_done_again(estate: Es
     run = estate.wait_for_run(estate.flow_run(request_id).id, "FAILED")
     assert run.state is not None
     assert run.state.message == "second: The world is broken."
+    estate.wait_for_log(run.id, "Finished in state Failed('second: The world is broken.')")
+    assert "NoneType" not in estate.run_logs(run.id)
     target.mend_step("second")
     press_retry(estate, run.id)
     estate.wait_for(request_id, RequestState.FULFILLED)
