@@ -95,7 +95,7 @@ def test_its_modules_come_from_itself(run: Run, elsewhere: Path) -> None:
     ("arguments", "expected"),
     [
         (["--version"], "orderly 0.1"),
-        (["check"], "project-bucket"),
+        (["check"], "3 of 3 models are right"),
         (["show", "project-bucket"], "project-bucket"),
         (["show", "project-space", "--stage", "resolved"], "project-space"),
     ],
