@@ -8,12 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from connectors.errors import ConnectorError
-from flows.commands.exits import REFUSED, UNAVAILABLE, CommandFailed
-from flows.commands.output import complain
-from flows.errors import OrderlyError
-from flows.records.errors import RecordsError, RecordsUnavailable
-from request_models.errors import RequestModelsError
+from flows.origin import strangers
 
 _COMMANDS = {
     "up": "Run all of it on this machine: Prefect, API, keeper, worker; with --sandbox an estate to act on.",
@@ -74,16 +69,27 @@ def orderly(
 
 
 def main() -> None:
-    """Run the command line; errors that a person can do something about end as a message and an honest exit code."""
+    """Run the command line, if the modules that would be imported are Orderly's own."""
+    if found := strangers():
+        typer.echo(f"{'; '.join(found)}. Remove such folders from PYTHONPATH, or rename them.", err=True)
+        sys.exit(1)
+    _run()
+
+
+def _run() -> None:
+    """Errors that a person can do something about end as a message and an honest exit code."""
+    # Only now: importing modules before they are known to be ours is what `main` prevents.
+    from flows.commands.exits import CommandFailed  # noqa: PLC0415 - see above
+    from flows.commands.failures import EXPECTED, exit_code_of  # noqa: PLC0415 - see above
+    from flows.commands.output import complain  # noqa: PLC0415 - see above
+
     as_json = "--json" in sys.argv[1:]
     try:
         app()
     except CommandFailed as error:
         sys.exit(complain(str(error), error.exit_code, error.details, as_json=as_json))
-    except RecordsUnavailable as error:
-        sys.exit(complain(str(error), UNAVAILABLE, as_json=as_json))
-    except (OrderlyError, RequestModelsError, ConnectorError, RecordsError) as error:
-        sys.exit(complain(str(error), REFUSED, as_json=as_json))
+    except EXPECTED as error:
+        sys.exit(complain(str(error), exit_code_of(error), as_json=as_json))
 
 
 if __name__ == "__main__":

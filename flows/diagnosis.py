@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from connectors.errors import ConnectorError
+from flows.origin import home_of, strangers
 from flows.records.errors import RecordsError
 from flows.records.keyring import Keyring
 from flows.records.records import Records
@@ -22,7 +22,6 @@ from flows.settings import Settings, settings_files
 from flows.wiring import Application
 
 DISTRIBUTION = "orderly"
-_ROOTS = ("request_models", "connectors", "flows")
 _TIMEOUT_SECONDS = 3.0
 _PREPARE = "Run: orderly up, or orderly migrate"
 
@@ -62,18 +61,9 @@ def diagnose(settings: Settings) -> Iterator[Finding]:
 
 def _modules() -> Finding:
     """Our modules must come from our distribution: a folder of the same name elsewhere would hide them."""
-    homes = {}
-    for root in _ROOTS:
-        spec = find_spec(root)
-        homes[root] = Path(spec.origin).parent.parent if spec is not None and spec.origin else None
-    if len(set(homes.values())) > 1:
-        return Finding(
-            "modules",
-            Verdict.BAD,
-            f"they come from different places: {', '.join(f'{root} from {home}' for root, home in homes.items())}",
-            "Remove the folders of these names that are not Orderly's from PYTHONPATH and from the working folder.",
-        )
-    home = homes["flows"]
+    if found := strangers():
+        return Finding("modules", Verdict.BAD, "; ".join(found), "Remove such folders from PYTHONPATH, or rename them.")
+    home = home_of("flows")
     try:
         version = metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:
