@@ -13,6 +13,7 @@ from typing import Literal, Self, cast
 
 from connectors.registry import Registry
 from flows.holder import end, is_gone, is_here, this_process
+from flows.masking import pointers_holding, secret_texts
 from flows.records.errors import ClaimLost, NotFound, RecordsUnavailable
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, RequestRow
@@ -236,7 +237,8 @@ class Session:
         epoch, secret = self._claim.epoch, list(_secret_outputs(self.plan))
 
         def fulfil(tx: Transaction) -> None:
-            sealed = tx.secrets.seal(self.request.id, "outputs", outputs, secret)
+            found = pointers_holding(outputs, secret_texts(tx.secrets.all(self.request.id)))
+            sealed = tx.secrets.seal(self.request.id, "outputs", outputs, [*secret, *found])
             tx.requests.set_outputs(self.request.id, sealed, epoch=epoch)
             tx.requests.move(
                 self.request.id, RequestState.FULFILLED, actor=WORKER, why="every step is done", epoch=epoch

@@ -7,8 +7,9 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+from flows.masking import pointers_holding, secret_texts
 from flows.records.records import Records, Transaction
-from flows.records.rows import AttemptRow, Claim, EffectRow, RequestRow, Sealed, StepRow
+from flows.records.rows import Claim, EffectRow, RequestRow, Sealed, StepRow
 from flows.records.states import PROVED_ABSENT, AttemptOutcome, EffectState, StepState
 from request_models.actions import ActionResult, ActionSpec, ErrorClass
 from request_models.json_values import JsonValue
@@ -80,10 +81,10 @@ class StepLedger:
         when_value: bool | None,
     ) -> StepRow:
         """Record what the step was evaluated to, once and for all its attempts."""
-        owner, secret = f"steps/{self._step.path}/arguments", list(secret_pointers(self._step.arguments))
+        declared = list(secret_pointers(self._step.arguments))
 
         def write(tx: Transaction) -> StepRow:
-            sealed = tx.secrets.seal(self._id, owner, arguments, secret)
+            sealed = self._sealed(tx, "arguments", arguments, declared)
             return tx.steps.put_started(self._id, self._step.path, sealed, hosts, target, when_value, self._epoch)
 
         return self._records.run(write)
@@ -104,7 +105,7 @@ class StepLedger:
 
         def write(tx: Transaction) -> Intent:
             row = tx.steps.restart(self._id, path, epoch)
-            progress = _last_progress(tx.steps.attempts(self._id), path)
+            progress = _last_progress(tx, self._id, path)
             generation = _next_generation(tx.effects.current(self._id, path))
             attempt = tx.steps.start_attempt(self._id, path, self._step.uses, queued, epoch)
             effect = tx.effects.open(
@@ -127,12 +128,13 @@ class StepLedger:
 
     def done(self, intent: Intent, answer: ActionResult) -> None:
         """Record a call that had its outcome, and with it the step."""
-        owner, path, epoch = f"steps/{self._step.path}", self._step.path, self._epoch
+        path, epoch = self._step.path, self._epoch
+        declared = matching_pointers(answer.result, self._step.secret_results)
 
         def write(tx: Transaction) -> None:
-            result = self._sealed(tx, f"{owner}/result", answer.result)
-            # What was there before has the shape of the result, and so its secrets.
-            before = None if answer.before is None else self._sealed(tx, f"{owner}/before", answer.before)
+            result = self._sealed(tx, "result", answer.result, declared)
+            # What was there before was read by another call, of whose answer no type says what is secret.
+            before = None if answer.before is None else self._sealed(tx, "before", answer.before, [""])
             tx.effects.close(intent.effect.id, EffectState.DONE, answer.outcome, before, epoch)
             outcome = AttemptOutcome(answer.outcome.value)
             tx.steps.finish_attempt(self._id, path, intent.attempt, outcome, None, None, "", None, epoch)
@@ -167,11 +169,16 @@ class StepLedger:
 
         self._records.run(write)
 
-    def _sealed(self, tx: Transaction, owner: str, value: JsonValue) -> Sealed:
-        return tx.secrets.seal(self._id, owner, value, matching_pointers(value, self._step.secret_results))
+    def _sealed(self, tx: Transaction, what: str, value: JsonValue, declared: list[str]) -> Sealed:
+        """Seal what is declared secret, and what else holds a secret of the request: systems repeat what they hear."""
+        found = pointers_holding(value, secret_texts(tx.secrets.all(self._id)))
+        return tx.secrets.seal(self._id, f"steps/{self._step.path}/{what}", value, [*declared, *found])
 
     def _end_attempt(self, tx: Transaction, attempt: int, failure: Failure) -> None:
         unknown = failure.error_class is ErrorClass.UNKNOWN
+        progress = None
+        if failure.progress is not None:
+            progress = self._sealed(tx, f"attempts/{attempt}/progress", failure.progress, [""])
         tx.steps.finish_attempt(
             self._id,
             self._step.path,
@@ -180,7 +187,7 @@ class StepLedger:
             failure.error_class,
             failure.code,
             failure.message,
-            failure.progress,
+            progress,
             self._epoch,
         )
 
@@ -192,9 +199,9 @@ def _revealed(tx: Transaction, request_id: str, row: StepRow) -> dict[str, JsonV
     return arguments
 
 
-def _last_progress(attempts: list[AttemptRow], path: str) -> JsonValue:
-    own = [attempt for attempt in attempts if attempt.path == path and attempt.progress is not None]
-    return own[-1].progress if own else None
+def _last_progress(tx: Transaction, request_id: str, path: str) -> JsonValue:
+    left = [row.progress for row in tx.steps.attempts(request_id) if row.path == path and row.progress is not None]
+    return tx.secrets.reveal(request_id, left[-1]) if left else None
 
 
 def _next_generation(before: EffectRow | None) -> int:

@@ -9,13 +9,14 @@ effect class.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import cast
 
 from connectors.errors import UnknownAction
 from connectors.registry import Registry
+from flows.masking import masked, secret_texts
 from flows.records.rows import EffectRow, StepRow
 from flows.records.states import PROVED_ABSENT, EffectState, StepState
 from flows.scope import Scope
@@ -29,7 +30,6 @@ from request_models.value_types import check_value
 _logger = logging.getLogger(__name__)
 
 _REPEATABLE = frozenset({EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.TAKES_TOKEN})
-_SHORTEST_MASKED = 4
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class StepRun:
         if refused is not None:
             return self._refuse(refused, queued)
         intent = self._ledger.intend(action.spec, queued)
-        self._secrets = _masks(intent.secrets)
+        self._secrets = secret_texts(intent.secrets)
         try:
             answer = action.run(self._call(intent, row))
         except ActionFailed as error:
@@ -224,38 +224,11 @@ class StepRun:
         self._plain_log(masked(line, self._secrets))
 
 
-def masked(line: str, secrets: tuple[str, ...]) -> str:
-    """A line with every one of the secrets in it replaced."""
-    for secret in secrets:
-        line = line.replace(secret, "********")
-    return line
-
-
 def is_true(value: JsonValue, condition: Expression) -> bool:
     """The value of a condition; raises ExpressionError when it is neither true nor false: no text counts as yes."""
     if not isinstance(value, bool):
         raise ExpressionError("a condition must give true or false", condition.source)
     return value
-
-
-def _masks(secrets: Iterable[JsonValue]) -> tuple[str, ...]:
-    """Every text in the secrets, longest first. Very short ones are left: masking them would garble every line."""
-    texts = {text for secret in secrets for text in _texts(secret) if len(text) >= _SHORTEST_MASKED}
-    return tuple(sorted(texts, key=len, reverse=True))
-
-
-def _texts(value: JsonValue) -> Iterator[str]:
-    match value:
-        case str():
-            yield value
-        case list():
-            for item in value:
-                yield from _texts(item)
-        case dict():
-            for item in value.values():
-                yield from _texts(item)
-        case _:
-            return
 
 
 def _host_names(step: Step, scope: Scope) -> tuple[str, ...]:

@@ -215,7 +215,7 @@ class AttemptRow:
     message: str
     supplier: str | None
     touched: bool
-    progress: JsonValue
+    progress: Sealed | None
     epoch: int
 
 

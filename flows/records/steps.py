@@ -147,7 +147,7 @@ class Steps:
         error_class: ErrorClass | None,
         error_code: str | None,
         message: str,
-        progress: JsonValue,
+        progress: Sealed | None,
         epoch: int,
         *,
         item_key: str = "",

@@ -188,7 +188,7 @@ attempts = Table(
     Column("message", ExactText, nullable=False),
     Column("supplier", ExactText),
     Column("touched", Boolean, nullable=False),
-    Column("progress", JsonBytes, nullable=False),
+    Column("progress", SealedBytes),
     Column("epoch", Integer, nullable=False),
 )
 

@@ -143,6 +143,7 @@ def test_attempts_carry_every_column_of_the_history(records: Records, request_id
     )
     started = clock()
     clock.advance(seconds=2)
+    progress = Sealed("steps/create/attempts/1/progress", {"done": ["h1"]})
     records.run(
         lambda tx: tx.steps.finish_attempt(
             request_id,
@@ -152,7 +153,7 @@ def test_attempts_carry_every_column_of_the_history(records: Records, request_id
             ErrorClass.TRANSIENT,
             "SlowDown",
             "Reduce \0 rate",
-            {"done": ["h1"]},
+            progress,
             1,
             item_key="k",
         )
@@ -175,7 +176,7 @@ def test_attempts_carry_every_column_of_the_history(records: Records, request_id
         "Reduce \0 rate",
         "aws",
         True,
-        {"done": ["h1"]},
+        progress,
         1,
     )
 

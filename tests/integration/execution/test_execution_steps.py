@@ -224,6 +224,37 @@ def test_a_secret_input_reaches_the_action_and_nothing_else(house: House) -> Non
     assert not any(canary.encode() in file.read_bytes() for file in files)
 
 
+def test_a_secret_that_a_system_repeats_is_stored_encrypted_wherever_it_turns_up(house: House) -> None:
+    canary = "canary-77ab"
+    heard: list[JsonValue] = []
+
+    def behave(call: ActionCall) -> ActionResult:
+        heard.append(call.progress)
+        if len(heard) == 1:
+            said: JsonValue = {"done": [canary]}
+            raise ActionFailed("half done", error_class=ErrorClass.PERMANENT, code="half", progress=said)
+        return ActionResult(Outcome.CHANGED, {"echo": f"you said {canary}", canary: 1}, before={"was": canary})
+
+    house.stage.action("one", behave=behave)
+    house.stage.action("two")
+    plan = plan_of(
+        step("one", arguments=text(expression("inputs.password", secret=True))),
+        step("two", arguments=text(expression("steps.one.result.echo"))),
+        inputs={"password": {"type": "string", "writeOnly": True}},
+        outputs=(Output("echo", expression("steps.one.result.echo")),),
+    )
+    request = house.order(plan, password=canary)
+    assert house.run(request) == ["one:failed"]
+    assert house.run(request) == ["one:done", "two:done"]
+    assert heard == [None, {"done": [canary]}]
+    assert house.stage.actions["stage.two"].calls[0].arguments["text"] == f"you said {canary}"
+    done = house.now(request)
+    assert done.outputs is not None
+    assert done.outputs.public == {"echo": {"value": None}}
+    files = [file for file in house.settings.state.rglob("*") if file.is_file()]
+    assert not any(canary.encode() in file.read_bytes() for file in files)
+
+
 def test_a_run_that_orderly_did_not_start_does_nothing(house: House) -> None:
     action = house.stage.action("one")
     request = house.order(plan_of(step("one")))

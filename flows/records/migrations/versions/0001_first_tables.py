@@ -129,7 +129,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("supplier", sa.Text(), nullable=True),
         sa.Column("touched", sa.Boolean(), nullable=False),
-        sa.Column("progress", sa.LargeBinary(), nullable=False),
+        sa.Column("progress", sa.LargeBinary(), nullable=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_attempts_request_id_requests")),
         sa.PrimaryKeyConstraint("request_id", "path", "item_key", "attempt", name=op.f("pk_attempts")),
