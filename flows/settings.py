@@ -76,7 +76,8 @@ class ClaimSettings(_Part):
 class WorkerSettings(_Part):
     """The worker of this machine."""
 
-    limit: int = Field(default=8, ge=1)
+    limit: int = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)), ge=1)
+    """Flow runs at a time; by default two a processor, four at least."""
     poll_seconds: float = Field(default=1.0, gt=0)
 
 
