@@ -16,7 +16,7 @@ from request_models.actions import ErrorClass, Outcome
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ6l4g6mDkRuTvlBFjSYq4UhJ3bbWJ3TJyJ5pr8uJz0a anna@desk"
 ANNA: dict[str, Any] = {
     "account": "anna",
-    "full_name": "Anna {{ lookup('pipe', 'touch /tmp/pwned') }} $(touch /tmp/pwned)",
+    "full_name": "Anna {{ lookup('pipe', 'touch /tmp/pwned') }} `touch /tmp/pwned` -rf",
     "ssh_keys": [KEY],
     "extra_groups": ["developers"],
     "expires": "2031-01-31",
@@ -186,6 +186,8 @@ class TestProjectFolder:
         ("full_name", "Anna:0:0"),
         ("full_name", "Anna\nroot::0:0"),
         ("full_name", "Anna\u0000"),
+        ("full_name", "Anna $HOME"),  # the user module hands it on with variables and ~ expanded
+        ("full_name", "~root"),
         ("ssh_keys", ['command="touch /tmp/pwned" ' + KEY]),
         ("ssh_keys", [KEY + "\n" + KEY]),
         ("extra_groups", ["developers,sudo"]),
