@@ -109,3 +109,22 @@ def start_up(tmp_path: Path) -> Iterator[Callable[[], Up]]:
             up.process.send_signal(signal.SIGTERM)
         up.process.wait(60)
     sweep(str(tmp_path / "state"))
+
+
+@pytest.fixture
+def run_orderly() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run a command to its end, in a folder, with no setting of Orderly's in the environment."""
+
+    def run(*arguments: str, cwd: Path, seconds: float = 500.0) -> "subprocess.CompletedProcess[str]":
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ORDERLY_")}
+        return subprocess.run(
+            [ORDERLY, *arguments],
+            env=environment,
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+
+    return run
