@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,47 @@ def test_prefect_is_scaled_out_as_prefect_says(compose: dict[str, Any]) -> None:
     assert services["prefect-services"]["command"] == ["server", "services", "start"]
     for name in ("prefect-api", "prefect-services"):
         assert services[name]["environment"]["PREFECT_MESSAGING_BROKER"] == "prefect_redis.messaging"
+
+
+ASK_PREFECT = """
+import importlib, json
+from prefect.settings import get_current_settings
+from prefect_redis.client import RedisMessagingSettings
+server = get_current_settings().server
+modules = [server.events.messaging_broker, server.events.messaging_cache, server.events.causal_ordering,
+           server.concurrency.lease_storage]
+for name in modules:
+    importlib.import_module(name)
+print(json.dumps({"modules": modules, "redis": RedisMessagingSettings().host, "analytics": server.analytics_enabled,
+    "migrates": server.database.migrate_on_start, "auth": server.api.auth_string.get_secret_value()}))
+"""
+
+
+def test_prefect_takes_the_variables_of_the_compose_file_as_they_are_meant(
+    compose: dict[str, Any], tmp_path: Path
+) -> None:
+    variables = {
+        name: re.sub(r"\$\{(\w+)[^}]*\}", r"\1", value)
+        for name, value in compose["services"]["prefect-api"]["environment"].items()
+    }
+    asked = subprocess.run(
+        [sys.executable, "-P", "-c", ASK_PREFECT],
+        env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PREFECT_HOME": str(tmp_path), **variables},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert asked.returncode == 0, asked.stderr
+    assert json.loads(asked.stdout) == {
+        "modules": [
+            "prefect_redis.messaging",
+            "prefect_redis.messaging",
+            "prefect_redis.ordering",
+            "prefect_redis.lease_storage",
+        ],
+        "redis": "redis",
+        "analytics": False,
+        "migrates": False,
+        "auth": "PREFECT_AUTH",
+    }
 
 
 def test_the_example_environment_names_every_variable_of_the_compose_file() -> None:
