@@ -64,6 +64,13 @@ class Suggesting(Protocol):
     def suggestions(self, name: str) -> list[str]: ...
 
 
+@runtime_checkable
+class Pinning(Protocol):
+    """A connector whose actions carry content, and can be had from content that was kept."""
+
+    def pinned(self, name: str, content: bytes) -> Action: ...
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where a connector comes from, in words, and how its factory is loaded."""
@@ -120,6 +127,13 @@ class Registry:
         if found is None:
             raise UnknownAction(name, self.suggestions(name), self.connectors)
         return found
+
+    def pinned(self, name: str, content: bytes) -> Action:
+        """The action as it was when `content` was kept. Raises ActionBroken; UnknownAction without such a connector."""
+        connector: object = self._connectors.get(name.partition(".")[0])
+        if isinstance(connector, Pinning):
+            return connector.pinned(name, content)
+        raise UnknownAction(name, [], self.connectors)
 
     def suggestions(self, name: str) -> list[str]:
         """The nearest names there are, the best first; empty when nothing is near."""

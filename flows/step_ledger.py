@@ -6,8 +6,10 @@ Each method may be repeated by `Records.run` while the database is busy, so none
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from flows.masking import pointers_holding, secret_texts
+from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, EffectRow, RequestRow, Sealed, StepRow
 from flows.records.states import PROVED_ABSENT, AttemptOutcome, EffectState, StepState
@@ -37,7 +39,6 @@ class Intent:
     effect: EffectRow
     attempt: int
     arguments: dict[str, JsonValue]
-    content: bytes | None
     progress: JsonValue
     secrets: tuple[JsonValue, ...]
     """Every secret of the request: none may be logged, wherever this call meets it."""
@@ -68,6 +69,17 @@ class StepLedger:
     def effect(self) -> EffectRow | None:
         """The latest generation of the step's effect."""
         return self._records.read(lambda tx: tx.effects.current(self._id, self._step.path))
+
+    @cached_property
+    def content(self) -> bytes | None:
+        """The pinned content of the step's action, None for an action without; raises NotFound."""
+        pinned = self._step.content_digest
+        if pinned is None:
+            return None
+        content = self._records.read(lambda tx: tx.content.get(pinned))
+        if content is None:
+            raise NotFound("content", pinned)
+        return content
 
     def arguments(self, row: StepRow) -> dict[str, JsonValue]:
         """What the step was rendered to, secrets revealed."""
@@ -118,11 +130,7 @@ class StepLedger:
                 epoch,
                 token_expires=None if spec.token_lifetime is None else self.now() + spec.token_lifetime,
             )
-            pinned = self._step.content_digest
-            content = None if pinned is None else tx.content.get(pinned)
-            return Intent(
-                effect, attempt, _revealed(tx, self._id, row), content, progress, tuple(tx.secrets.all(self._id))
-            )
+            return Intent(effect, attempt, _revealed(tx, self._id, row), progress, tuple(tx.secrets.all(self._id)))
 
         return self._records.run(write)
 

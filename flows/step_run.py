@@ -21,7 +21,16 @@ from flows.records.rows import EffectRow, StepRow
 from flows.records.states import PROVED_ABSENT, EffectState, StepState
 from flows.scope import Scope
 from flows.step_ledger import Failure, Intent, StepLedger
-from request_models.actions import ActionCall, ActionFailed, ActionResult, ActionSpec, EffectClass, ErrorClass
+from request_models.actions import (
+    Action,
+    ActionBroken,
+    ActionCall,
+    ActionFailed,
+    ActionResult,
+    ActionSpec,
+    EffectClass,
+    ErrorClass,
+)
 from request_models.expressions import ExpressionError, Omitted, evaluate, render
 from request_models.json_values import JsonValue
 from request_models.plan import Expression, Step
@@ -118,8 +127,8 @@ class StepRun:
         if refused is not None:
             return refused
         try:
-            action = self._registry.action(self._step.uses)
-        except UnknownAction as error:
+            action = self._action()
+        except (UnknownAction, ActionBroken) as error:
             return self._refuse(Failure(str(error), ErrorClass.REJECTED, "unknown-action"), queued)
         refused = self._refused_by_contract(action.spec, row)
         if refused is not None:
@@ -136,6 +145,13 @@ class StepRun:
             what = f"{self._step.uses} broke with {type(error).__name__}; whether it had an effect is not known."
             return self._failed(intent, Failure(what, ErrorClass.UNKNOWN, type(error).__name__))
         return self._answered(intent, answer)
+
+    def _action(self) -> Action:
+        """The action; one with content as it was when the request was accepted. Raises UnknownAction, ActionBroken."""
+        content = self._ledger.content
+        if content is None:
+            return self._registry.action(self._step.uses)
+        return self._registry.pinned(self._step.uses, content)
 
     def _refused_by_history(self) -> Failure | None:
         """What is unknown is not called again unless that is harmless (invariant 4)."""
@@ -186,7 +202,7 @@ class StepRun:
             target=row.target,
             hosts=row.hosts,
             timeout_seconds=self._timeout_seconds,
-            content=intent.content,
+            content=self._ledger.content,
             progress=intent.progress,
             log=self._log,
             cancelled=lambda: self._stop.is_set() or time.monotonic() > deadline,

@@ -121,6 +121,13 @@ class ActionFailed(Exception):
         self.progress = progress
 
 
+class ActionBroken(Exception):
+    """An action that is there but cannot be offered, because its own definition is wrong (a runbook's meta, say).
+
+    The message says where, what is wrong and what to do. It concerns the models that use the action, and no others.
+    """
+
+
 class Action(Protocol):
     """An action that can be called. `run` raises `ActionFailed` and nothing else for what the world does wrong."""
 
@@ -132,6 +139,8 @@ class Action(Protocol):
 
 class Connector(Protocol):
     """A system's actions. `find` is called with full names (`aws.s3.create_bucket`) and may make actions lazily.
+
+    It raises ActionBroken for an action that is there but cannot be offered.
 
     `content` gives the archive of a `content_digest` that `find` just reported, to be pinned by the records.
     """
@@ -149,7 +158,7 @@ class Connector(Protocol):
 
 
 class ActionCatalogue(Protocol):
-    """What the compiler needs of a registry."""
+    """What the compiler needs of a registry. `spec` raises ActionBroken."""
 
     def spec(self, name: str) -> ActionSpec | None: ...
 

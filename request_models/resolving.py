@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from request_models.actions import ActionCatalogue, ActionSpec
+from request_models.actions import ActionBroken, ActionCatalogue, ActionSpec
 from request_models.errors import ExpressionSyntaxError
 from request_models.expressions import expression_of, node_of
 from request_models.findings import Finding
@@ -248,7 +248,7 @@ class _Stepping:
 
     def step(self) -> ResolvedStep:
         document, path, reader = self._document, self._path, self._reader
-        spec = self._actions.spec(document.uses)
+        spec = self._spec(document.uses)
         hosts = self._hosts(document.hosts, (*path, "hosts"))
         target = self._target(spec, document.target, (*path, "target"))
         return ResolvedStep(
@@ -265,6 +265,12 @@ class _Stepping:
             undo=tuple(self._undo(number, spec, hosts) for number in range(self._undo_count())),
         )
 
+    def _spec(self, name: str) -> ActionSpec | None:
+        try:
+            return self._actions.spec(name)
+        except ActionBroken:
+            return None  # the check of actions says why
+
     def _undo_count(self) -> int:
         return 0 if self._document.undo is None else len(self._document.undo.actions)
 
@@ -272,7 +278,7 @@ class _Stepping:
         assert self._document.undo is not None
         document = self._document.undo.actions[number]
         path = (*self._path, "undo", "actions", number)
-        spec = self._actions.spec(document.uses)
+        spec = self._spec(document.uses)
         same_system = spec is not None and forward is not None and spec.system == forward.system
         inherited = self._document.target if same_system else {}
         own = self._hosts(document.hosts, (*path, "hosts"))

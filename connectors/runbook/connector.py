@@ -1,12 +1,14 @@
 """The connector: `runbook.<playbook>` for every playbook with a meta in the runbooks folders."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from connectors.registry import ConnectorContext
 from connectors.runbook.action import RunbookAction
-from connectors.runbook.content import Folders, Runbook, read_runbook
+from connectors.runbook.content import Folders, pinned_meta, read_runbook
 from connectors.runbook.errors import RunbookError
+from connectors.runbook.meta import Meta
 from connectors.runbook.names_set import refuse_overwritten_arguments
 from connectors.runbook.role_arguments import refuse_unfit_role_arguments
 from connectors.runbook.run import sweep
@@ -43,7 +45,13 @@ class RunbookConnector:
         refuse_unfit_role_arguments(runbook)
         archive = runbook.archive
         self._archives[runbook.digest] = archive
-        return RunbookAction(_spec(runbook), archive, self._settings, self._runs)
+        return RunbookAction(_spec(name, runbook.meta, runbook.digest), archive, self._settings, self._runs)
+
+    def pinned(self, name: str, content: bytes) -> RunbookAction:
+        """The action as it was archived, whatever became of its files since. Raises BadMeta."""
+        meta = pinned_meta(name.partition(".")[2], content)
+        digest = hashlib.sha256(content).hexdigest()
+        return RunbookAction(_spec(name, meta, digest), content, self._settings, self._runs)
 
     def names(self) -> Iterator[str]:
         """The actions that can be offered, sorted; what is wrong with the others is in `problems`."""
@@ -76,16 +84,15 @@ def connector(settings: Mapping[str, JsonValue], context: ConnectorContext) -> R
     )
 
 
-def _spec(runbook: Runbook) -> ActionSpec:
-    meta = runbook.meta
+def _spec(name: str, meta: Meta, digest: str) -> ActionSpec:
     return ActionSpec(
-        name=f"{NAME}.{runbook.name}",
+        name=name,
         title=meta.title,
         arguments=meta.arguments_type,
         result=meta.result_type,
         effect=meta.effect,
         contract=meta.contract,
         takes_hosts=meta.hosts,
-        content_digest=runbook.digest,
+        content_digest=digest,
         documentation=meta.description,
     )

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from connectors.errors import ConnectorError
+from request_models.actions import ActionBroken
 
 
-class RunbookError(ConnectorError):
+class RunbookError(ConnectorError, ActionBroken):
     """A runbook that cannot be offered as an action; the message says which file, what is wrong, what to do."""
 
     def __init__(self, file: Path, why: str) -> None:

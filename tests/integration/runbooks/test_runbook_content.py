@@ -2,13 +2,17 @@
 
 import io
 import tarfile
+import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.registry import Registry
 from connectors.runbook import BadMeta, UnsafeRunbook
 from connectors.runbook.content import unpack
+from request_models.actions import ActionBroken, ActionCall
 
 META = "{title: Title, effect: idempotent, check_mode: none, arguments: {account: {type: str}}}"
 
@@ -39,6 +43,22 @@ def test_a_broken_runbook_is_reported_and_hides_no_other(estate: Any) -> None:
     assert set(connector.problems()) == {"runbook.broken", "runbook.torn"}
     with pytest.raises(BadMeta, match=r"broken\.meta\.yml: .*check_mode"):
         connector.find("runbook.broken")
+
+
+def test_what_was_pinned_runs_although_its_files_changed_or_went(local: Any) -> None:
+    meta = META.removesuffix("}") + ", outputs: {said: {type: str}}}"
+    local.runbook("kept", meta, _play("{ansible.builtin.debug: {msg: {outputs: {said: 'old {{ account }}'}}}}"))
+    before = local.connector().find("runbook.kept")
+    local.runbook("kept", "{title: 5}", "torn: [")
+    connector = local.connector()
+    with pytest.raises(ActionBroken):
+        connector.find("runbook.kept")
+    with Registry([connector]) as registry:
+        pinned = registry.pinned("runbook.kept", before.content)
+        assert pinned.spec == before.spec
+        call = ActionCall("runbook.kept", {"account": "ada"}, uuid.uuid4(), "request", "step", hosts=("one",))
+        result = pinned.run(replace(call, content=before.content)).result
+    assert result["hosts"]["one"]["said"] == "old ada"
 
 
 def test_a_playbook_without_meta_is_no_action(estate: Any) -> None:

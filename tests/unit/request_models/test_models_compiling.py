@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from request_models.actions import ActionSpec, EffectClass, ErrorClass
+from request_models.actions import ActionBroken, ActionCatalogue, ActionSpec, EffectClass, ErrorClass
 from request_models.compiler import STAGES, Compilation, compile_model, load_model
 from request_models.errors import PlanFormatError
 from request_models.json_values import JsonValue, canonical_json
@@ -184,6 +184,24 @@ def test_a_model_is_compiled_without_settings_too() -> None:
     source, _ = load_model("m.yaml", PLAIN)
     assert source is not None
     assert {found.code for found in compile_model(source, Nothing()).diagnostics} == {"unknown-action", "unknown-name"}
+
+
+def test_an_action_whose_definition_is_broken_is_told_at_the_step_that_uses_it(actions: ActionCatalogue) -> None:
+    class Torn:
+        def spec(self, name: str) -> ActionSpec | None:
+            if name == "note.send":
+                raise ActionBroken("notes/send.meta.yml: check_mode: Field required")
+            return actions.spec(name)
+
+        def suggestions(self, name: str) -> list[str]:
+            return actions.suggestions(name)
+
+    source, _ = load_model("model.yaml", PLAIN.replace("cloud.make_box", "note.send", 1))
+    assert source is not None
+    broken = [found for found in compile_model(source, Torn()).diagnostics if found.code == "broken-action"]
+    assert [found.message for found in broken] == [
+        "`note.send` is there, but cannot be used: notes/send.meta.yml: check_mode: Field required"
+    ]
 
 
 # round trips
