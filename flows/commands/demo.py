@@ -125,9 +125,8 @@ class _Show:
         self._say(f"  Prefect UI         {self.setup.prefect_url}")
         for request in requests:
             self._say(f"  {request['model']:<17}  {request['links']['prefect']}")
-        self._say(
-            f"  On your own        ORDERLY_STATE={self.setup.state} orderly submit project-bucket -i project=mine -w\n"
-        )
+        self._say(f"  On your own        export ORDERLY_STATE={self.setup.state}")
+        self._say("                     orderly submit project-bucket -i project=mine --watch\n")
 
     def _possible(self, orders: list[DemoOrder]) -> tuple[list[DemoOrder], list[DemoOrder]]:
         """What this machine can do, and what it cannot: hosts need rights that not everybody has."""
