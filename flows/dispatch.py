@@ -4,6 +4,7 @@ Each dispatch has a random key that is recorded before the flow run is created w
 after a crash or a lost answer gives the same run, and no other run can pass for it.
 """
 
+import itertools
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,6 +27,7 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
@@ -92,20 +94,22 @@ class FlowRuns:
     def create(self, request: RequestRow, key: str, deployed: Plan, *, retired: bool) -> str:
         """Create the flow run of a dispatch, or find it if it was created before; its id.
 
-        `deployed` is the plan to deploy if Prefect lost the deployment; `retired`: its model takes no orders any more.
+        `deployed` is the plan to deploy if Prefect lost the deployment or has it altered; `retired`: its model takes
+        no orders any more.
         """
         with _answering():
-            found = find_deployment(self._client, request.model)
-            deployment = found.id if found is not None else self._deploy(deployed, retired=retired)
             run = self._client.create_flow_run_from_deployment(
-                deployment,
+                self._deployment(deployed, retired=retired),
                 parameters={"request_id": request.id},
                 name=_run_name(request),
                 idempotency_key=key,
             )
             return str(run.id)
 
-    def _deploy(self, plan: Plan, *, retired: bool) -> UUID:
+    def _deployment(self, plan: Plan, *, retired: bool) -> UUID:
+        found = find_deployment(self._client, plan.model)
+        if found is not None and (retired or is_as_published(found, self._pool, plan)):
+            return found.id
         ensure_work_pool(self._client, self._pool)
         deployment = deploy(self._client, self._pool, plan)
         if retired:
@@ -156,8 +160,7 @@ class FlowRuns:
         """Have a deployment for each plan that is open to orders, as published, and mark those of all other models."""
         with _answering():
             ensure_work_pool(self._client, self._pool)
-            pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[self._pool]))
-            there = {found.name: found for found in self._client.read_deployments(work_pool_filter=pool, limit=_PAGE)}
+            there = {found.name: found for found in self._deployments()}
             for plan in plans:
                 found = there.pop(plan.model, None)
                 if found is None or not is_as_published(found, self._pool, plan):
@@ -165,6 +168,15 @@ class FlowRuns:
             for model, found in there.items():
                 if RETIRED not in found.tags:
                     mark_retired(self._client, model)
+
+    def _deployments(self) -> Iterator[DeploymentResponse]:
+        """Every deployment of the pool."""
+        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[self._pool]))
+        for start in itertools.count(0, _PAGE):
+            page = self._client.read_deployments(work_pool_filter=pool, limit=_PAGE, offset=start)
+            yield from page
+            if len(page) < _PAGE:
+                return
 
     def _existing(self, deployments: set[UUID]) -> set[UUID]:
         existing: set[UUID] = set()

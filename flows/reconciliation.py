@@ -90,11 +90,11 @@ def runner_of(claim: Claim | None, run: RunSeen | None, now: datetime, is_gone: 
     """Who runs a request, by the latest claim on it; `is_gone` says of which process it is certain that it ended."""
     if claim is None or claim.released:
         return Runner.NOBODY
-    if claim.expires > now and not is_gone(claim.holder):
-        return Runner.MAY_LIVE
-    if run is not None and claim.flow_run_id == run.id and claim.taken >= run.since:
-        return Runner.LEFT
-    return Runner.NOBODY
+    if is_gone(claim.holder):
+        seen = run is not None and claim.flow_run_id == run.id and claim.taken >= run.since
+        return Runner.LEFT if seen else Runner.NOBODY
+    # An expired claim may be late on a busy machine, so that its holder is given up more slowly than one that is gone.
+    return Runner.MAY_LIVE if claim.expires > now else Runner.NOBODY
 
 
 def examine(request: RequestRow, run: RunSeen | None, runner: Runner) -> Finding | None:

@@ -98,7 +98,7 @@ def test_two_keepers_do_no_harm(own_estate: Estate) -> None:
     requests = [estate.order(plan) for _ in range(4)]
     for request_id in requests:
         row = estate.wait_for(request_id, RequestState.FULFILLED)
-        assert row.dispatches == 1
+        assert row.dispatches == 1, estate.logs()
     assert target.calls() == ["first"] * 4
 
 

@@ -164,17 +164,20 @@ def test_commands_environments_and_folders_from_prefect_are_ignored_and_told(est
     estate.wait_for_log(run_id, "Ignored: the run's job variable 'command', the run's job variable 'env'")
 
 
-def test_a_deployment_altered_in_prefect_runs_nothing_of_what_was_put_there(estate: Estate, tmp_path: Path) -> None:
+def test_a_deployment_altered_in_prefect_runs_nothing_of_what_was_put_there(own_estate: Estate, tmp_path: Path) -> None:
+    estate = own_estate
+    estate.start("keeper")
     target = estate.target()
     plan = estate.publish(target, ["first"])
-    estate.wait_for(estate.order(plan), RequestState.FULFILLED)
+    request_id = estate.order(plan)
     trace = tmp_path / "executed"
+    altered = estate.deployment_of(estate.flow_run(request_id))
+    estate.stop("keeper")  # it would mend the deployment
     with estate.client() as client:
-        deployment = client.read_deployment_by_name(f"{plan.model}/{plan.model}")
         client.request(
             "PATCH",
             "/deployments/{id}",
-            path_params={"id": deployment.id},
+            path_params={"id": altered},
             json={
                 "entrypoint": "os.getcwd",
                 "job_variables": {"command": f"touch {trace}"},
@@ -183,10 +186,15 @@ def test_a_deployment_altered_in_prefect_runs_nothing_of_what_was_put_there(esta
                 ],
             },
         )
-    request_id = estate.order(plan)
+    estate.start("worker")
     estate.wait_for(request_id, RequestState.FULFILLED)
     assert not trace.exists()
-    assert target.effects() == ["first", "first"]
+    estate.wait_for_log(estate.flow_run(request_id).id, "Ignored: the deployment's job variable 'command'")
+    estate.start("keeper")
+    estate.wait_for(estate.order(plan), RequestState.FULFILLED)
+    with estate.client() as client:
+        mended = client.read_deployment(altered)
+    assert (mended.entrypoint, mended.pull_steps) == (f"flows.entry.{plan.model}", [])
 
 
 def test_a_run_created_already_completed_does_not_keep_the_request_from_running(own_estate: Estate) -> None:

@@ -179,10 +179,10 @@ def test_who_runs_a_request_is_told_by_its_claim() -> None:
     assert runner(claim()) is Runner.MAY_LIVE
     assert runner(claim(released=True)) is Runner.NOBODY
     assert runner(claim(), running, gone=True) is Runner.LEFT
-    assert runner(expired, running) is Runner.LEFT
+    assert runner(expired, running) is Runner.NOBODY
     # It shows a state newer than the claim: another process is starting.
-    assert runner(expired, Run("RUNNING", since=NOW)) is Runner.NOBODY
-    assert runner(expired, Run("RUNNING", since=NOW - timedelta(minutes=3), id="run-2")) is Runner.NOBODY
+    assert runner(expired, Run("RUNNING", since=NOW), gone=True) is Runner.NOBODY
+    assert runner(expired, Run("RUNNING", since=NOW - timedelta(minutes=3), id="run-2"), gone=True) is Runner.NOBODY
 
 
 def event(name: str, at: datetime, to: RequestState = RequestState.IN_PROGRESS) -> AuditEvent:
