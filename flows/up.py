@@ -198,7 +198,8 @@ def _parts(setup: Setup) -> Sequence[Part]:
             essential=True,
         ),
         part("keeper", "-m", "flows.cli", "keeper", after=base),
-        part("worker", "-m", "flows.cli", "worker", after=base, stop_seconds=20.0),
+        # A worker that finds no Prefect when it starts looks again only with its next heartbeat, half a minute later.
+        part("worker", "-m", "flows.cli", "worker", after=(*base, "prefect"), stop_seconds=20.0),
     )
 
 
