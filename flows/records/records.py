@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from sqlalchemy import Connection, Engine
 
-from flows.records import schema
 from flows.records.api_keys import ApiKeys
 from flows.records.audit import Audit
 from flows.records.claims import Claims
@@ -104,6 +103,8 @@ class Records:
 
     def ready(self) -> None:
         """Raise RecordsUnavailable, with the reason, unless the database answers and its tables are this version's."""
+        from flows.records import schema  # noqa: PLC0415 - Alembic takes 0.3 s to import, which no flow run needs
+
         with translated_errors(), self._reading.connect() as connection:
             schema.check(connection)
 
@@ -126,6 +127,8 @@ class Records:
         return self._patiently(lambda: self._once(self._reading, work))
 
     def _migrate_once(self) -> None:
+        from flows.records import schema  # noqa: PLC0415 - as in `ready`
+
         with translated_errors():
             schema.migrate(self._engine)
 
