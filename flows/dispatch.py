@@ -32,14 +32,13 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 
+from flows.lifecycle import DISPATCH, RETRY
 from flows.publishing import RETIRED, deploy, ensure_work_pool, find_deployment, is_as_published, mark_retired
 from flows.records.records import Records, Transaction
 from flows.records.rows import OutboxRow, RequestRow
 from flows.records.states import RequestState
 from request_models.plan import Plan
 
-DISPATCH = "dispatch"
-RETRY = "retry"
 DISPATCHED_AGAIN = "dispatched_again"
 """Audit event: the run a request had is of no use any more, it gets another."""
 

@@ -87,12 +87,7 @@ class Execution:
         if request is None:
             return End("failed", "Refused", f"Orderly has no request {request_id!r}. Nothing was done.")
         if not self._is_ours(request, flow_run):
-            return End(
-                "failed",
-                "Refused",
-                f"Orderly did not start this run for request {request.id}, so nothing was done. Orders come over "
-                "Orderly's API; a failed request is retried on its own flow run.",
-            )
+            return End("failed", "Refused", _not_its_run(request, flow_run))
         match request.state:
             case RequestState.SCHEDULED | RequestState.IN_PROGRESS | RequestState.ON_HOLD:
                 return self._claim(request, flow_run)
@@ -291,6 +286,15 @@ class Session:
             except RecordsUnavailable:
                 # The claim lives on for two more rounds, and every write checks it anyway.
                 continue
+
+
+def _not_its_run(request: RequestRow, flow_run: FlowRunIdentity) -> str:
+    if (flow_run.idempotency_key or "").startswith(f"orderly:{request.id}:"):
+        return f"Request {request.id} goes on in another run, since this one was lost. Nothing was done here."
+    return (
+        f"Orderly did not start this run for request {request.id}, so nothing was done. Orders come over Orderly's "
+        "API; a failed request is retried on its own flow run."
+    )
 
 
 def _secret_outputs(plan: Plan) -> Iterator[str]:

@@ -15,7 +15,7 @@ _GONE_WITHIN_SECONDS = 5.0
 def this_process() -> Holder:
     """The process we are in."""
     pid = os.getpid()
-    return Holder(host=socket.gethostname(), boot_id=_boot_id(), pid=pid, pid_started=_started(pid) or 0)
+    return Holder(host=socket.gethostname(), boot_id=_boot_id(), pid=pid, pid_started=started_at(pid) or 0)
 
 
 def is_here(process: Holder) -> bool:
@@ -27,7 +27,7 @@ def is_gone(process: Holder) -> bool:
     """Whether it is certain that the process runs no more. Of another machine's process nothing is certain."""
     if process.host == socket.gethostname() and process.boot_id != _boot_id():
         return True
-    return is_here(process) and _started(process.pid) != process.pid_started
+    return is_here(process) and started_at(process.pid) != process.pid_started
 
 
 def end(process: Holder) -> bool:
@@ -65,7 +65,7 @@ def _boot_id() -> str:
         return "unknown"
 
 
-def _started(pid: int) -> int | None:
+def started_at(pid: int) -> int | None:
     """When a process started, in clock ticks since boot; None when it does not run (a zombie runs no more)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()

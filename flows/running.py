@@ -10,6 +10,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from flows.holder import started_at
+
 FILE = "up.json"
 
 
@@ -30,16 +32,6 @@ class Running:
         new = state / f".{FILE}.{os.getpid()}"
         new.write_text(json.dumps(asdict(self), indent=2) + "\n")
         new.rename(state / FILE)
-
-
-def started_at(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot (proc_pid_stat(5)); None when there is none."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    # The program's name stands in parentheses and may hold spaces.
-    return int(stat.rpartition(")")[2].split()[19])
 
 
 def find_running(state: Path) -> Running | None:

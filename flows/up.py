@@ -12,7 +12,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flows.errors import OrderlyError
-from flows.running import Running, forget_running, started_at
+from flows.holder import started_at
+from flows.running import Running, forget_running
 from flows.sandbox.inspection import status
 from flows.settings import SETTINGS_FILES, Settings, settings_files
 from flows.state_folder import make_state_folder

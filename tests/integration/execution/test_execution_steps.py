@@ -263,6 +263,9 @@ def test_a_run_that_orderly_did_not_start_does_nothing(house: House) -> None:
     assert entry.name == "Refused"
     assert "did not start this run" in entry.message
     assert isinstance(house.execution.enter("no-such-request", run_of(request)), End)
+    earlier = house.execution.enter(request.id, FlowRunIdentity("lost", f"orderly:{request.id}:earlier"))
+    assert isinstance(earlier, End)
+    assert "goes on in another run" in earlier.message
     assert action.calls == []
     assert house.now(request).state is RequestState.SCHEDULED
 
