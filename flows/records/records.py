@@ -50,7 +50,7 @@ class Transaction:
         self.plans = Plans(connection, clock)
         self.content = Content(connection, clock)
         self.publications = Publications(connection, clock)
-        self.idempotency = Idempotency(connection, clock)
+        self.idempotency = Idempotency(connection, clock, keyring)
         self.steps = Steps(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
         self.outbox = Outbox(connection, clock)

@@ -153,3 +153,14 @@ def test_a_retry_over_the_api_says_who_and_why_and_wakes_the_run(house: House) -
     assert (last.actor, last.why) == ("anna", "installed the connector")
     assert len(house.records.run(lambda tx: tx.outbox.due("retry", house.records.now(), 10))) == 1
     assert house.run(request) == ["one:done"]
+
+
+def test_what_an_idempotency_key_came_with_cannot_be_guessed_from_the_records(house: House) -> None:
+    house.publish(plan_of(step("one")))
+    digest = "5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8"
+    house.lifecycle.submit(Order("staged", {}, idempotency_key="key", body_digest=digest), CALLER)
+    found = house.records.read(lambda tx: tx.idempotency.find(CALLER.key_id, "key"))
+    assert found is not None
+    assert found.body_digest == digest
+    files = [file for file in house.settings.state.rglob("*") if file.is_file()]
+    assert not any(digest.encode() in file.read_bytes() for file in files)
