@@ -47,7 +47,9 @@ def _ensure_local_key(records: Records, path: Path) -> bool:
     if known and records.read(lambda tx: tx.api_keys.authenticate(known)) is not None:
         return False
     person = _login_name()
-    key = records.run(lambda tx: tx.api_keys.add("local", person, LOCAL_SCOPES, display_name=person))
+    # With an address, so that models that write to the user work for orders from the command line too.
+    address = f"{person}@localhost"
+    key = records.run(lambda tx: tx.api_keys.add("local", person, LOCAL_SCOPES, display_name=person, email=address))
     path.parent.mkdir(mode=0o700, exist_ok=True)
     _write_private(path, key + "\n")
     return True
