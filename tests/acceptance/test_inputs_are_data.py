@@ -98,7 +98,7 @@ def test_every_payload_in_every_input_arrives_exactly_or_is_refused(estate: Esta
     assert names <= {line.split(":")[4] for line in passwd.splitlines()}
 
     purposes = {payload for model, name, _, payload in accepted if (model, name) == ("project-space", "purpose")}
-    found = run_on_host(estate.state, "files-1", ["sh", "-c", "cat /srv/projects/*/*/description"]).output
+    found = run_on_host(estate.state, "files-1", ["sh", "-c", "cat /var/projects/*/*/description"]).output
     assert purposes <= set(found.splitlines())
     texts = "".join(str(mail.get_content()) for mail in mails(estate.state))
     assert all(purpose in texts for purpose in purposes)
