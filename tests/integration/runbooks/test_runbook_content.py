@@ -57,7 +57,7 @@ def test_what_was_pinned_runs_although_its_files_changed_or_went(local: Any) -> 
         pinned = registry.pinned("runbook.kept", before.content)
         assert pinned.spec == before.spec
         call = ActionCall("runbook.kept", {"account": "ada"}, uuid.uuid4(), "request", "step", hosts=("one",))
-        result: Any = pinned.run(replace(call, content=before.content)).result
+        result = pinned.run(replace(call, content=before.content)).result
     assert result == {"hosts": {"one": {"said": "old ada", "outcome": "already_so"}}}
 
 
