@@ -32,7 +32,7 @@ from request_models.actions import (
     ErrorClass,
 )
 from request_models.expressions import ExpressionError, Omitted, evaluate, render
-from request_models.json_values import JsonValue
+from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
 from request_models.plan import Expression, Step
 from request_models.value_types import check_value
 
@@ -209,7 +209,7 @@ class StepRun:
         )
 
     def _answered(self, intent: Intent, answer: ActionResult) -> StepReport | Failure:
-        refusal = self._refused_by_expectation(intent, answer)
+        refusal = _refused_as_no_json(answer) or self._refused_by_expectation(intent, answer)
         if refusal is not None:
             # The call went through; what it did, if its answer is not as expected, nobody can tell.
             return self._failed(intent, refusal, EffectState.UNKNOWN)
@@ -238,6 +238,16 @@ class StepRun:
 
     def _log(self, line: str) -> None:
         self._plain_log(masked(line, self._secrets))
+
+
+def _refused_as_no_json(answer: ActionResult) -> Failure | None:
+    """An answer that cannot be recorded is a connector's mistake; the call itself went through."""
+    try:
+        refuse_what_is_not_json(answer.result)
+        refuse_what_is_not_json(answer.before)
+    except NotJsonError as error:
+        return Failure(f"The action's answer cannot be recorded: {error}", ErrorClass.UNKNOWN, "answer-not-json")
+    return None
 
 
 def is_true(value: JsonValue, condition: Expression) -> bool:

@@ -107,7 +107,7 @@ def test_its_commands_work_in_an_empty_folder(run: Run, arguments: list[str], ex
     assert expected in done.stdout + done.stderr
 
 
-def test_the_warm_worker_is_known_to_prefect(run: Run) -> None:
+def test_our_worker_is_known_to_prefect(run: Run) -> None:
     asked = run(
         "python", "-c",
         "import importlib.metadata as m; print(*(e.value for e in m.entry_points(group='prefect.collections')))",

@@ -202,6 +202,16 @@ def test_a_broken_connector_leaves_a_record_and_no_open_intent(house: House) -> 
     assert effect.state is EffectState.UNKNOWN
 
 
+def test_an_answer_that_is_no_json_is_a_failed_step_and_leaves_no_open_intent(house: House) -> None:
+    house.stage.action("one", behave=lambda call: ActionResult(Outcome.MADE, {"share": float("nan")}))
+    request = house.order(plan_of(step("one")))
+    assert house.run(request) == ["one:failed"]
+    assert "/share: NaN" in house.now(request).state_reason
+    effect = house.records.read(lambda tx: tx.effects.current(request.id, "one"))
+    assert effect is not None
+    assert effect.state is EffectState.UNKNOWN
+
+
 def test_a_secret_input_reaches_the_action_and_nothing_else(house: House) -> None:
     canary = "canary-8d1f"
     lines: list[str] = []
