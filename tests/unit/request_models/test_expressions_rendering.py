@@ -265,10 +265,10 @@ def test_work_and_output_are_bounded(source: str) -> None:
     for _ in range(500):
         nested, nested2 = [nested], [nested2]
     scope = {"inputs": {"many": list(range(100)), "long": "a" * 1_000_000, "nested": nested, "nested2": nested2}}
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(ExpressionError):
         render(node_of(source), scope)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 def test_the_message_of_an_error_holds_no_value() -> None:

