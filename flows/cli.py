@@ -15,6 +15,7 @@ _COMMANDS = {
     "demo": "Show it: start everything, order what the catalogue ships, and prove what was made.",
     "check": "Check models and say what is wrong, with file and line.",
     "show": "Show a model as one of the compiler's stages sees it.",
+    "graph": "Draw a model as Mermaid text or SVG.",
     "publish": "Publish the models as Prefect deployments.",
     "submit": "Order a model.",
     "watch": "Follow a request, step by step.",

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
-from flows.commands.exits import USAGE, CommandFailed
+from flows.commands.exits import REFUSED, USAGE, CommandFailed
 from flows.wiring import Application
 from request_models.compiler import Compilation, compile_model
-from request_models.diagnostics import Diagnostic, has_errors, in_order
+from request_models.diagnostics import Diagnostic, has_errors, in_order, render_text
 from request_models.loading import Loaded, ModelSource, load_catalogue, load_file
 from request_models.plan import Plan
 
@@ -59,6 +60,36 @@ def load_models(application: Application, paths: Iterable[Path]) -> Loaded:
         else:
             raise CommandFailed(f"There is no file or folder {path}.", USAGE)
     return Loaded(tuple(models), in_order(diagnostics))
+
+
+def find_model(application: Application, model: str) -> ModelSource:
+    """A model by name; what looks like a path is a file. Raises CommandFailed, which says what was probably meant."""
+    loaded = load_models(application, [Path(model)] if model.endswith((".yaml", ".yml")) else ())
+    source = loaded.models[0] if model.endswith((".yaml", ".yml")) and loaded.models else loaded.find(model)
+    if source is None:
+        raise CommandFailed(_missing(model, loaded), USAGE)
+    return source
+
+
+def plan_of_model(application: Application, model: str) -> Plan:
+    """The plan of a model, by name or file. Raises CommandFailed with the diagnostics of one that is wrong."""
+    compilation = compile_model(find_model(application, model), application.registry, application.settings.public)
+    if compilation.plan is None:
+        raise CommandFailed(
+            f"The model is wrong, so it has no plan:\n{render_text(compilation.diagnostics)}",
+            REFUSED,
+            {"diagnostics": [one.to_json() for one in compilation.diagnostics]},
+        )
+    return compilation.plan
+
+
+def _missing(model: str, loaded: Loaded) -> str:
+    if loaded.diagnostics:
+        return f"{model!r} is not among the models that can be read:\n{render_text(loaded.diagnostics)}"
+    names = [source.model for source in loaded.models]
+    near = get_close_matches(model, names, n=1)
+    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names) or 'none'}."
+    return f"There is no model {model!r}. {hint}"
 
 
 def _models_folder(path: Path) -> Path:

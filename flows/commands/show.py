@@ -1,24 +1,21 @@
 """`orderly show`: a model as the compiler sees it."""
 
 import json
-from difflib import get_close_matches
 from enum import StrEnum
 from io import StringIO
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from ruamel.yaml import YAML
 
-from flows.commands.exits import REFUSED, USAGE, CommandFailed
+from flows.commands.exits import REFUSED, CommandFailed
 from flows.commands.local import local_settings
-from flows.commands.models import load_models
+from flows.commands.models import find_model
 from flows.commands.output import AsJson, write_json
 from flows.wiring import Application
-from request_models.compiler import Compilation, ModelSource, compile_model
+from request_models.compiler import Compilation, compile_model
 from request_models.diagnostics import render_text
 from request_models.json_values import JsonValue
-from request_models.loading import Loaded
 
 app = typer.Typer(add_completion=False)
 
@@ -40,31 +37,13 @@ def show(
 ) -> None:
     """Show a model as one of the compiler's stages sees it."""
     with Application.open(local_settings()) as application:
-        source = _find(application, model)
+        source = find_model(application, model)
         compilation = compile_model(source, application.registry, application.settings.public)
     shown = _stage(compilation, stage)
     if as_json:
         write_json(shown)
     else:
         typer.echo(_as_yaml(shown), nl=False)
-
-
-def _find(application: Application, model: str) -> ModelSource:
-    """By name; what looks like a path is a file."""
-    loaded = load_models(application, [Path(model)] if model.endswith((".yaml", ".yml")) else ())
-    source = loaded.models[0] if model.endswith((".yaml", ".yml")) and loaded.models else loaded.find(model)
-    if source is None:
-        raise CommandFailed(_missing(model, loaded), USAGE)
-    return source
-
-
-def _missing(model: str, loaded: Loaded) -> str:
-    if loaded.diagnostics:
-        return f"{model!r} is not among the models that can be read:\n{render_text(loaded.diagnostics)}"
-    names = [source.model for source in loaded.models]
-    near = get_close_matches(model, names, n=1)
-    hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(names) or 'none'}."
-    return f"There is no model {model!r}. {hint}"
 
 
 def _stage(compilation: Compilation, stage: StageName) -> dict[str, JsonValue]:
