@@ -16,6 +16,7 @@ _COMMANDS = {
     "check": "Check models and say what is wrong, with file and line.",
     "show": "Show a model as one of the compiler's stages sees it.",
     "graph": "Draw a model as Mermaid text or SVG.",
+    "diff": "Say what changed between two versions of a model, and what it means for requests and orders.",
     "publish": "Publish the models as Prefect deployments.",
     "submit": "Order a model.",
     "watch": "Follow a request, step by step.",

@@ -13,7 +13,7 @@ from request_models.graph import Edge, EdgeKind, Graph, Part, PartKind
 
 _MARGIN, _TOP, _GAP, _ROOM, _PAD = 28.0, 84.0, 18.0, 96.0, 12.0
 _LINE, _NAME_SIZE, _TEXT_SIZE = 17.0, 13.0, 11.5
-_WIDEST = 46
+_WIDEST = 56
 """Columns of text in a box; the rest is cut, and shown when the pointer rests on the box."""
 _GIVEN = (PartKind.INPUT, PartKind.CONTEXT, PartKind.VALUE)
 
