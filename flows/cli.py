@@ -13,6 +13,8 @@ from flows.origin import strangers
 _COMMANDS = {
     "up": "Run all of it on this machine: Prefect, API, keeper, worker; with --sandbox an estate to act on.",
     "demo": "Show it: start everything, order what the catalogue ships, and prove what was made.",
+    "init": "Make a folder for your own models and runbooks, with a first model.",
+    "new": "Draft a model from a template, a runbook or an AWS operation.",
     "check": "Check models and say what is wrong, with file and line.",
     "show": "Show a model as one of the compiler's stages sees it.",
     "graph": "Draw a model as Mermaid text or SVG.",
