@@ -137,7 +137,7 @@ def _differ(was: Node | None, now: Node | None) -> bool:
     """Whether a model says something else there. What became secret by it is said where the secret is."""
     if was is None or now is None:
         return was is not now
-    return type(was) is not type(now) or _written(was) != _written(now)
+    return type(was) is not type(now) or canonical_json(_written(was)) != canonical_json(_written(now))
 
 
 def _written(node: Node) -> JsonValue:

@@ -42,7 +42,7 @@ def _need(name: str, was: set[str], now: set[str]) -> Iterator[tuple[str, bool]]
 def _schema(was: Schema, now: Schema, where: str) -> Iterator[tuple[str, bool]]:
     """What changed in one schema; `where` names the part of the input, empty for all of it."""
     for key in dict.fromkeys([*was, *now]):
-        if was.get(key) == now.get(key) and (key in was) == (key in now):
+        if (key in was) == (key in now) and _same(was.get(key), now.get(key)):
             continue
         for message, refuses in _keyword(key, was, now):
             yield f"{where}{message}", refuses
@@ -63,7 +63,7 @@ def _keyword(key: str, was: Schema, now: Schema) -> Iterator[tuple[str, bool]]:
     elif key == "properties" and isinstance(old, dict) and isinstance(new, dict):
         yield from _inside(was, now)
     elif key == "required" and ("properties" in was or "properties" in now):
-        if was.get("properties") == now.get("properties"):
+        if _same(was.get("properties"), now.get("properties")):
             yield from _inside(was, now)
     else:
         yield f"is described otherwise by `{key}`: {_say(new)}, no longer {_say(old)}", True
@@ -88,8 +88,8 @@ def _enum(old: JsonValue, new: JsonValue) -> Iterator[tuple[str, bool]]:
     if not isinstance(old, list):
         yield f"is a choice now: {_several(new)}", True
         return
-    gone = [value for value in old if value not in new]
-    added = [value for value in new if value not in old]
+    gone = [value for value in old if not any(_same(value, other) for other in new)]
+    added = [value for value in new if not any(_same(value, other) for other in old)]
     if gone:
         yield f"can no longer be {_several(gone)}", True
     if added:
@@ -149,6 +149,11 @@ def _inside(was: Schema, now: Schema) -> Iterator[tuple[str, bool]]:
     is_open = was.get("additionalProperties") is not False
     for name, message, refuses in inputs_changed(was, now):
         yield f"holds: {message}", refuses or (is_open and name not in _members(was))
+
+
+def _same(one: JsonValue, other: JsonValue) -> bool:
+    """As JSON has it: true is not 1."""
+    return canonical_json(one) == canonical_json(other)
 
 
 def _several(values: list[JsonValue]) -> str:
