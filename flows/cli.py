@@ -19,6 +19,7 @@ _COMMANDS = {
     "show": "Show a model as one of the compiler's stages sees it.",
     "graph": "Draw a model as Mermaid text or SVG.",
     "diff": "Say what changed between two versions of a model, and what it means for requests and orders.",
+    "schema": "Write the JSON Schema of model files, for editors.",
     "publish": "Publish the models as Prefect deployments.",
     "submit": "Order a model.",
     "watch": "Follow a request, step by step.",

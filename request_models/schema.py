@@ -6,9 +6,18 @@ that uses them is refused with that reason and never half understood.
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
-from request_models.durations import parse_duration
+from request_models.durations import DURATION_PATTERN, parse_duration
 
 
 def _texts(value: object) -> object:
@@ -23,9 +32,24 @@ def _is_duration(text: str) -> str:
 Identifier = Annotated[str, StringConstraints(pattern=r"\A[a-z][a-z0-9_]*\z", max_length=64)]
 """Names of steps, inputs, values and outputs."""
 Filled = Annotated[str, StringConstraints(min_length=1)]
-Texts = Annotated[dict[str, Filled], BeforeValidator(_texts), Field(min_length=1)]
+Texts = Annotated[
+    dict[str, Filled],
+    BeforeValidator(_texts),
+    Field(min_length=1),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "minLength": 1},
+                {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string", "minLength": 1}},
+            ]
+        }
+    ),
+]
 """One text, or a map of language codes to texts; one text counts as English."""
-Duration = Annotated[str, AfterValidator(_is_duration)]
+Duration = Annotated[
+    str, AfterValidator(_is_duration), WithJsonSchema({"type": "string", "pattern": f"^{DURATION_PATTERN}$"})
+]
+"""An ISO 8601 duration of a fixed length."""
 
 
 class Document(BaseModel):
@@ -39,28 +63,37 @@ class Document(BaseModel):
 class OwnersDocument(Document):
     """Who answers for the model (RACI)."""
 
-    accountable: Filled
-    responsible: tuple[Filled, ...] = Field((), strict=False)
-    consulted: tuple[Filled, ...] = Field((), strict=False)
-    informed: tuple[Filled, ...] = Field((), strict=False)
+    accountable: Filled = Field(description="The one who answers for the model; exactly one.")
+    responsible: tuple[Filled, ...] = Field((), strict=False, description="Who does the work: teams or people.")
+    consulted: tuple[Filled, ...] = Field((), strict=False, description="Who is asked before the model changes.")
+    informed: tuple[Filled, ...] = Field((), strict=False, description="Who hears of new and changed versions.")
 
 
 class DueDocument(Document):
     """By when a request is to be fulfilled, and in which states the clock stops."""
 
-    within: Duration
-    calendar: Filled = "always"
-    stops_in: tuple[Literal["awaiting_approval", "waiting", "on_hold", "scheduled"], ...] = Field((), strict=False)
+    within: Duration = Field(description="How long fulfilment may take, an ISO 8601 duration: PT15M, P2D.")
+    calendar: Filled = Field("always", description="When the clock runs; only `always` is runnable in this version.")
+    stops_in: tuple[Literal["awaiting_approval", "waiting", "on_hold", "scheduled"], ...] = Field(
+        (), strict=False, description="States of a request in which the clock stands still."
+    )
 
 
 class RetryDocument(Document):
     """How often a step is tried, the first time included."""
 
-    attempts: Annotated[int, Field(ge=1, le=100)] = 1
-    delay: Duration = "PT0S"
-    factor: Annotated[float, Field(ge=1, le=10)] = 1.0
+    attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        1, description="How often the step is tried, the first time included."
+    )
+    delay: Duration = Field("PT0S", description="The pause before the second attempt.")
+    factor: Annotated[float, Field(ge=1, le=10)] = Field(
+        1.0, description="By how much each pause is longer than the one before."
+    )
     errors: tuple[Literal["transient", "permanent", "rejected", "unknown"], ...] = Field(
-        ("transient",), strict=False, min_length=1
+        ("transient",),
+        strict=False,
+        min_length=1,
+        description="The classes of errors after which it is tried again.",
     )
 
 
@@ -69,19 +102,31 @@ class UndoActionDocument(Document):
 
     NOT_YET = frozenset({"retry", "until", "not_yet", "fails", "every", "within", "when", "expect", "otherwise"})
 
-    uses: Filled
-    arguments: dict[str, Any] = Field(default_factory=dict, alias="with")
-    target: dict[str, Any] = Field(default_factory=dict)
-    hosts: Any = None
-    timeout: Duration | None = None
+    uses: Filled = Field(
+        description="The action: SYSTEM.NAME, as in `http.get`, `aws.s3.create_bucket` or `runbook.linux_account`."
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description="The arguments of the action. `args` and `result` are those of the step that is undone.",
+    )
+    target: dict[str, Any] = Field(
+        default_factory=dict, description="Where it acts, by system; what is left out is inherited from the step."
+    )
+    hosts: Any = Field(None, description="A group of the inventory or a list of groups; by default those of the step.")
+    timeout: Duration | None = Field(
+        None, description="How long one attempt may take; by default what the settings say."
+    )
 
 
 class UndoDocument(Document):
     """How a step is undone: by an action or a list of them, `covered_by` another step, or `none` and why."""
 
-    actions: tuple[UndoActionDocument, ...] = Field((), strict=False)
-    covered_by: Identifier | None = None
-    none: Filled | None = None
+    actions: tuple[UndoActionDocument, ...] = Field(
+        (), strict=False, description="The actions that take the effect back, in this order."
+    )
+    covered_by: Identifier | None = Field(None, description="An earlier step whose undo takes this along.")
+    none: Filled | None = Field(None, description="Why this step has no undo.")
 
     @model_validator(mode="before")
     @classmethod
@@ -110,18 +155,40 @@ class StepDocument(Document):
         }
     )  # fmt: skip
 
-    id: Identifier
-    title: Texts | None = None
-    uses: Filled
-    arguments: dict[str, Any] = Field(default_factory=dict, alias="with")
-    when: str | None = None
-    expect: str | None = None
-    otherwise: str | None = None
-    retry: RetryDocument = RetryDocument()
-    timeout: Duration | None = None
-    hosts: Any = None
-    target: dict[str, Any] = Field(default_factory=dict)
-    undo: UndoDocument | None = None
+    id: Identifier = Field(
+        description="The name of the step; its result is `steps.ID.result`. Small letters, digits, underscores."
+    )
+    title: Texts | None = Field(None, description="What the user sees as progress.")
+    uses: Filled = Field(
+        description="The action: SYSTEM.NAME, as in `http.get`, `aws.s3.create_bucket` or `runbook.linux_account`."
+    )
+    arguments: dict[str, Any] = Field(
+        default_factory=dict,
+        alias="with",
+        description='The arguments of the action; each may hold expressions: `"{{ inputs.project }}"`.',
+    )
+    when: str | None = Field(
+        None, description="A condition, an expression without braces: the step is skipped when it is false."
+    )
+    expect: str | None = Field(
+        None, description="A condition on `result`, an expression without braces: the step is refused when it is false."
+    )
+    otherwise: str | None = Field(None, description="What is said when `expect` is false.")
+    retry: RetryDocument = Field(RetryDocument(), description="How often the step is tried, and after which errors.")
+    timeout: Duration | None = Field(
+        None, description="How long one attempt may take; by default what the settings say."
+    )
+    hosts: Any = Field(
+        None, description="A group of the inventory, or a list of groups, for actions that act on hosts."
+    )
+    target: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Where the step acts, by system: `{aws: {region: eu-west-1}}`; typed by the connector.",
+    )
+    undo: UndoDocument | None = Field(
+        None,
+        description="How the effect is taken back: an action or a list of them, `{covered_by: STEP}` or `{none: WHY}`.",
+    )
 
 
 class OutputDocument(Document):
@@ -129,10 +196,10 @@ class OutputDocument(Document):
 
     NOT_YET = frozenset({"once", "to"})
 
-    value: Any
-    title: Texts | None = None
-    url: str | None = None
-    secret: bool = False
+    value: Any = Field(description='The value, usually one expression: `"{{ values.bucket }}"`.')
+    title: Texts | None = Field(None, description="What the user sees as its name.")
+    url: str | None = Field(None, description="An address where the thing can be looked at.")
+    secret: bool = Field(False, description="Whether the value is secret: stored encrypted and shown in no log.")
 
 
 class ModelDocument(Document):
@@ -145,15 +212,30 @@ class ModelDocument(Document):
         }
     )  # fmt: skip
 
-    model: Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9]+(-[A-Za-z0-9]+)*\z", max_length=63)]
-    title: Texts
-    kind: Literal["service-action", "information", "access", "resource", "feedback"]
-    service: Filled
-    summary: Texts | None = None
-    owners: OwnersDocument
-    target: dict[str, Any] = Field(default_factory=dict)
-    inputs: dict[Identifier, dict[str, Any]] = Field(default_factory=dict)
-    values: dict[Identifier, Any] = Field(default_factory=dict)
-    due: DueDocument
-    steps: tuple[StepDocument, ...] = Field(strict=False, min_length=1)
-    outputs: dict[Identifier, OutputDocument] = Field(default_factory=dict)
+    model: Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9]+(-[A-Za-z0-9]+)*\z", max_length=63)] = Field(
+        description="The name of the model and of its Prefect flow: letters and digits, parts joined by hyphens."
+    )
+    title: Texts = Field(description="What users see in the catalogue.")
+    kind: Literal["service-action", "information", "access", "resource", "feedback"] = Field(
+        description="What kind of request it is."
+    )
+    service: Filled = Field(description="The service it belongs to; a service may have many models.")
+    summary: Texts | None = Field(None, description="What the user gets, in a sentence.")
+    owners: OwnersDocument = Field(description="Who answers for the model (RACI).")
+    target: dict[str, Any] = Field(
+        default_factory=dict, description="Where all steps act, by system; a step may say otherwise."
+    )
+    inputs: dict[Identifier, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="What the requester is asked: names and their JSON Schema (2020-12), with `required` and `secret`.",
+    )
+    values: dict[Identifier, Any] = Field(
+        default_factory=dict, description="Values computed once, before the first step, and frozen."
+    )
+    due: DueDocument = Field(description="By when a request is to be fulfilled.")
+    steps: tuple[StepDocument, ...] = Field(
+        strict=False, min_length=1, description="What is done, in the order written."
+    )
+    outputs: dict[Identifier, OutputDocument] = Field(
+        default_factory=dict, description="What the requester gets at the end, by name."
+    )
