@@ -1,8 +1,10 @@
 """The command `orderly`. A command's module is imported when it is called, so that `--help` and `check` are fast."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -88,13 +90,18 @@ def _run() -> None:
     from flows.commands.failures import EXPECTED, exit_code_of  # noqa: PLC0415 - see above
     from flows.commands.output import complain  # noqa: PLC0415 - see above
 
-    as_json = "--json" in sys.argv[1:]
+    as_json = _wants_json(sys.argv[1:])
     try:
         app()
     except CommandFailed as error:
         sys.exit(complain(str(error), error.exit_code, error.details, as_json=as_json))
     except EXPECTED as error:
         sys.exit(complain(str(error), exit_code_of(error), as_json=as_json))
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Whether errors are to be JSON too: `--json`, or `--format json` in both its spellings."""
+    return bool({"--json", "--format=json"} & set(arguments)) or ("--format", "json") in pairwise(arguments)
 
 
 if __name__ == "__main__":

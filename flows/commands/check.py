@@ -1,18 +1,49 @@
 """`orderly check`: whether the models are right."""
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, assert_never
 
 import typer
 
-from flows.commands.exits import OK, REFUSED
+from flows.commands.exits import OK, REFUSED, USAGE, CommandFailed
 from flows.commands.local import local_settings
-from flows.commands.models import compile_models, load_models
+from flows.commands.models import CompiledModels, compile_models, load_models
 from flows.commands.output import AsJson, console, write_json
 from flows.wiring import Application
-from request_models.diagnostics import render_text
+from request_models.diagnostic_formats import render_github, sarif_log
+from request_models.diagnostics import Diagnostic, as_errors, has_errors, render_text
 
 app = typer.Typer(add_completion=False)
+
+
+class Format(StrEnum):
+    """How the diagnostics are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+@dataclass(frozen=True)
+class _Verdict:
+    """What was found: the models by name, how many of them are right, and the diagnostics."""
+
+    models: Sequence[str]
+    right: int
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not has_errors(self.diagnostics)
+
+    def __str__(self) -> str:
+        return f"{self.right} of {len(self.models)} models are right." if self.models else "No models found."
 
 
 @app.command()
@@ -21,19 +52,52 @@ def check(
         list[Path] | None, typer.Argument(help="Model files or folders; by default all that the settings name.")
     ] = None,
     as_json: AsJson = False,
+    output_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="For people, programs, annotations of GitHub Actions, or code scanning."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", "--warnings-are-errors", help="Refuse warnings too.")] = False,
 ) -> None:
     """Check models as publishing would, and say what is wrong with file, line, and what to write instead."""
+    if as_json and output_format not in {None, Format.JSON}:
+        raise CommandFailed(f"--json and --format {output_format} exclude each other: write one of them.", USAGE)
     with Application.open(local_settings()) as application:
-        compiled = compile_models(application, load_models(application, paths or ()))
-    names = sorted(compiled.compilations)
-    if as_json:
-        write_json(
-            {"ok": not compiled.wrong, "models": names, "diagnostics": [one.to_json() for one in compiled.diagnostics]}
-        )
-    else:
-        screen = console()
-        if compiled.diagnostics:
-            screen.print(render_text(compiled.diagnostics), markup=False)
-        right = len(compiled.plans)
-        screen.print(f"{right} of {len(names)} models are right." if names else "No models found.", markup=False)
-    raise typer.Exit(REFUSED if compiled.wrong else OK)
+        verdict = _judge(compile_models(application, load_models(application, paths or ())), strict=strict)
+    _write(verdict, Format.JSON if as_json else output_format or Format.TEXT)
+    raise typer.Exit(OK if verdict.ok else REFUSED)
+
+
+def _judge(compiled: CompiledModels, *, strict: bool) -> _Verdict:
+    right = [made for made in compiled.compilations.values() if made.plan is not None]
+    if strict:
+        right = [made for made in right if not made.diagnostics]
+    found = as_errors(compiled.diagnostics) if strict else compiled.diagnostics
+    return _Verdict(sorted(compiled.compilations), len(right), found)
+
+
+def _write(verdict: _Verdict, output_format: Format) -> None:
+    found = verdict.diagnostics
+    match output_format:
+        case Format.TEXT:
+            _say(render_text(found) if found else "", verdict)
+        case Format.GITHUB:
+            _say(render_github(found, _root()).rstrip("\n"), verdict)
+        case Format.JSON:
+            diagnostics = [one.to_json() for one in found]
+            write_json({"ok": verdict.ok, "models": verdict.models, "diagnostics": diagnostics})
+        case Format.SARIF:
+            write_json(sarif_log(found, _root(), version("orderly")))
+        case _:
+            assert_never(output_format)
+
+
+def _say(text: str, verdict: _Verdict) -> None:
+    screen = console()
+    if text:
+        screen.print(text, markup=False)
+    screen.print(str(verdict), markup=False)
+
+
+def _root() -> Path:
+    """What files are named relative to: GitHub shows annotations at paths of the repository."""
+    return Path(os.environ.get("GITHUB_WORKSPACE") or ".")
