@@ -15,6 +15,7 @@ from flows.commands.local import local_settings
 from flows.commands.models import CompiledModels, compile_models, load_models
 from flows.commands.output import AsJson, console, write_json
 from flows.wiring import Application
+from request_models.diagnostic_codes import ALL_CODES
 from request_models.diagnostic_formats import render_github, sarif_log
 from request_models.diagnostics import Diagnostic, as_errors, has_errors, render_text
 
@@ -86,7 +87,8 @@ def _write(verdict: _Verdict, output_format: Format) -> None:
             diagnostics = [one.to_json() for one in found]
             write_json({"ok": verdict.ok, "models": verdict.models, "diagnostics": diagnostics})
         case Format.SARIF:
-            write_json(sarif_log(found, _root(), version("orderly")))
+            meanings = {code.code: code.meaning for code in ALL_CODES}
+            write_json(sarif_log(found, _root(), version("orderly"), meanings))
         case _:
             assert_never(output_format)
 

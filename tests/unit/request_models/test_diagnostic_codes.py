@@ -1,0 +1,78 @@
+"""The list of codes holds what the compiler tells, and nothing else."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import request_models
+from request_models import checks
+from request_models.diagnostic_codes import ALL_CODES, CODES, PARTS
+
+PACKAGE = Path(request_models.__file__).parent
+GOLDEN = Path(__file__).parents[2] / "golden"
+# Where in the arguments of these calls the code stands.
+TOLD_BY = {"Finding": 1, "diagnostic": 1, "Diagnostic": 0, "_Refused": 0, "_problem": 0}
+
+
+def sources() -> Iterator[ast.Module]:
+    for file in PACKAGE.rglob("*.py"):
+        if file.name != "diagnostic_codes.py":
+            yield ast.parse(file.read_text(encoding="utf-8"))
+
+
+def told() -> set[str]:
+    """The codes that stand in a call which tells something."""
+    found = set()
+    for node in (node for tree in sources() for node in ast.walk(tree)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            place = TOLD_BY.get(name)
+            if place is not None and len(node.args) > place:
+                argument = node.args[place]
+                found |= {argument.value} if isinstance(argument, ast.Constant) else set()
+    return {str(code) for code in found}
+
+
+def texts() -> set[str]:
+    return {
+        node.value
+        for tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def test_every_code_that_is_told_is_listed() -> None:
+    found = told()
+    assert len(found) > 40
+    assert found <= CODES.keys()
+
+
+def test_every_code_that_is_listed_is_told() -> None:
+    assert CODES.keys() <= texts()
+
+
+def test_every_code_of_the_golden_models_is_listed() -> None:
+    shown = {
+        code
+        for file in GOLDEN.glob("*/errors.txt")
+        for code in re.findall(r"\[([a-z0-9-]+)\]$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert shown
+    assert shown <= CODES.keys()
+
+
+def test_every_check_names_its_codes() -> None:
+    for check in (*checks.LOADED, *checks.RESOLVED, *checks.TYPED):
+        named = set(re.findall(r"`([a-z]+(?:-[a-z]+)+)`", check.__doc__ or ""))
+        assert named, check.__module__
+        assert named <= CODES.keys()
+
+
+def test_codes_are_told_once_and_in_sentences() -> None:
+    assert len(CODES) == len(ALL_CODES)
+    for code in ALL_CODES:
+        assert code.part in PARTS
+        assert code.meaning.endswith(".")
+        assert code.instead.endswith(".")
