@@ -71,6 +71,10 @@ types: $(STAMP) ## mypy, strict
 contracts: $(STAMP) ## the dependency law
 	$(BIN)/lint-imports
 
+.PHONY: docs
+docs: $(STAMP) ## make docs/reference anew from the code
+	$(BIN)/python -m request_models.reference
+
 .PHONY: lock
 lock: ## write the locks anew (needs uv); no index address stands in them
 	$(COMPILE) --extra sandbox --extra cluster --group dev --output-file requirements.lock

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from request_models.checks import input_schemas
-from request_models.json_schema import KEYWORDS
 from request_models.json_values import JsonValue
 from request_models.schema import Document, ModelDocument
 
@@ -101,10 +100,10 @@ def _undo(definition: Schema) -> Schema:
 
 
 def _input_schema(*, outermost: bool) -> Schema:
-    properties = {key: INPUT_KEYS[key] for key in sorted(KEYWORDS)}
+    properties = dict(INPUT_KEYS)
     description = "What an input allows, as JSON Schema (2020-12)."
     if outermost:
-        description = "One input: JSON Schema (2020-12), with `required` and `secret`."
+        description = "One input: JSON Schema (2020-12), with `required` and `secret`. A default makes it optional too."
         properties["title"] = {"description": properties["title"]["description"], **_TEXTS}
         properties |= {key: OWN_INPUT_KEYS[key] for key in sorted(input_schemas.OWN_KEYS)}
         properties |= {key: not_yet(key) for key in sorted(input_schemas.NOT_YET)}
