@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from request_models.checks import input_schemas
+from request_models.durations import DURATION_PATTERN
 from request_models.json_values import JsonValue
 from request_models.schema import Document, ModelDocument
 
@@ -22,6 +23,14 @@ _REF = "#/$defs/"
 _INPUT, _INNER = "InputDocument", "InputSchema"
 
 
+# What editors say where a text is not of its pattern.
+_PATTERNS = {
+    f"^{DURATION_PATTERN}$": "Not a duration: write weeks, days, hours, minutes and seconds as in P2D or PT15M.",
+    "^[a-z][a-z0-9_]*$": "Not a name: write small letters, digits and underscores, a letter first.",
+    "^[A-Za-z0-9]+(-[A-Za-z0-9]+)*$": "Not a model's name: write letters and digits, parts joined by hyphens.",
+}
+
+
 def editor_schema() -> dict[str, JsonValue]:
     """The schema of one model file."""
     made = _plain(ModelDocument.model_json_schema(by_alias=True))
@@ -31,13 +40,16 @@ def editor_schema() -> dict[str, JsonValue]:
         for key in sorted(documents[name].NOT_YET) if name in documents else ():
             definition["properties"][key] = not_yet(key)
     definitions["UndoDocument"] = _undo(definitions["UndoDocument"])
+    for name, definition in definitions.items():
+        # Editors call a part by its title where they offer the whole of it.
+        definition["title"] = name.removesuffix("Document").lower()
     definitions |= {_INPUT: _input_schema(outermost=True), _INNER: _input_schema(outermost=False)}
     made["properties"]["inputs"]["additionalProperties"] = {"$ref": f"{_REF}{_INPUT}"}
     return {"$schema": DIALECT, "title": "Request model of Orderly", **made, "$defs": dict(sorted(definitions.items()))}
 
 
 def not_yet(key: str) -> dict[str, JsonValue]:
-    """A key that is known and refused; `doNotSuggest` is read by yaml-language-server and means nothing to others."""
+    """A key that is known and refused. `doNotSuggest` is yaml-language-server's own keyword; others pass it over."""
     why = f"`{key}` is part of the language, but not yet runnable in this version: `orderly check` refuses it."
     return {"description": why, "not": {}, "doNotSuggest": True}
 
@@ -65,9 +77,11 @@ def _plain(schema: Schema) -> Schema:
         found = _without_null(found)
     if "patternProperties" in found:
         ((pattern, part),) = found.pop("patternProperties").items()
-        found |= {"propertyNames": {"pattern": _ecma(pattern)}, "additionalProperties": _plain(part)}
+        names = _plain({"pattern": pattern}) | {"title": "name"}
+        found |= {"propertyNames": names, "additionalProperties": _plain(part)}
     if "pattern" in found:
         found["pattern"] = _ecma(found["pattern"])
+        found["patternErrorMessage"] = _PATTERNS.get(found["pattern"], "This is not of the form that is asked for.")
     if isinstance(found.get("default"), dict) or found.get("default", ()) is None:
         del found["default"]
     if "$ref" in found and len(found) > 1:
@@ -93,7 +107,13 @@ def _undo(definition: Schema) -> Schema:
     action = {"$ref": f"{_REF}UndoActionDocument"}
     several = {"type": "array", "minItems": 1, "items": action}
     ways = [
-        {"type": "object", "properties": {key: properties[key]}, "required": [key], "additionalProperties": False}
+        {
+            "type": "object",
+            "title": key,
+            "properties": {key: properties[key]},
+            "required": [key],
+            "additionalProperties": False,
+        }
         for key in ("covered_by", "none")
     ]
     return {"description": definition["description"], "anyOf": [action, several, *ways]}

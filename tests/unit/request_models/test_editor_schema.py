@@ -22,11 +22,12 @@ GOLDEN = ROOT / "tests" / "golden"
 SHIPPED = sorted((ROOT / "request_models" / "catalogue").glob("*.yaml"))
 RIGHT = sorted(plan.parent / "model.yaml" for plan in GOLDEN.glob("*/plan.json"))
 
-# What draft 7 and 2020-12 know and mean alike, and yaml-language-server reads; `doNotSuggest` is its own.
+# What draft 7 and 2020-12 know and mean alike, and yaml-language-server reads; the last two are its own.
 READABLE = {
     "$schema", "$defs", "$ref", "title", "description", "default", "type", "enum", "not", "allOf", "anyOf",
     "properties", "required", "additionalProperties", "propertyNames", "minProperties", "items", "minItems", "minimum",
     "maximum", "exclusiveMinimum", "minLength", "maxLength", "pattern", "doNotSuggest",
+    "patternErrorMessage",
 }  # fmt: skip
 
 
@@ -150,3 +151,11 @@ def test_the_pattern_of_durations_takes_what_is_read_as_one(text: str) -> None:
         assert re.fullmatch(DURATION_PATTERN, text) is None
     else:
         assert re.fullmatch(DURATION_PATTERN, text) is not None
+
+
+def test_every_pattern_says_what_it_asks_for() -> None:
+    messages = {
+        part["pattern"]: part["patternErrorMessage"] for part in schemas_in(editor_schema()) if "pattern" in part
+    }
+    assert len(messages) == 3
+    assert all(message.startswith("Not a ") for message in messages.values())
