@@ -136,8 +136,8 @@ _COUNT: Schema = {"type": "integer", "minimum": 0}
 _NUMBER: Schema = {"type": "number"}
 _YES_NO: Schema = {"type": "boolean"}
 _SCHEMA: Schema = {"$ref": f"{_REF}{_INNER}"}
-_SCHEMAS: Schema = {"type": "array", "minItems": 1, "items": _SCHEMA}
 _SCHEMA_OR_NOT: Schema = {"anyOf": [_SCHEMA, _YES_NO]}
+_SCHEMAS: Schema = {"type": "array", "minItems": 1, "items": _SCHEMA_OR_NOT}
 _KIND: Schema = {"enum": ["string", "integer", "number", "boolean", "array", "object", "null"]}
 
 

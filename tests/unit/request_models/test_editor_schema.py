@@ -14,6 +14,7 @@ from request_models.durations import DURATION_PATTERN, parse_duration
 from request_models.editor_schema import INPUT_KEYS, OWN_INPUT_KEYS, editor_schema
 from request_models.errors import DurationError
 from request_models.json_schema import KEYWORDS
+from request_models.loading import load_model
 from request_models.schema import ModelDocument, StepDocument
 from request_models.yaml_source import read_yaml
 
@@ -75,6 +76,27 @@ def test_what_the_compiler_accepts_is_accepted(file: Path) -> None:
 )
 def test_a_wrong_shape_is_refused(case: str) -> None:
     assert refused((GOLDEN / f"refused-{case}" / "model.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "{anyOf: [true, {type: string}]}",
+        "{type: [string, 'null'], title: {en: Thing, de: Ding}, secret: true}",
+        "{type: array, items: true}",
+        "{type: object, properties: {x: {type: object, required: [y], additionalProperties: false}}}",
+    ],
+)
+def test_an_input_that_the_checks_accept_is_accepted(schema: str) -> None:
+    text = (
+        (GOLDEN / "plain" / "model.yaml")
+        .read_text(encoding="utf-8")
+        .replace("inputs:", f"inputs:\n  more: {schema}", 1)
+    )
+    source, diagnostics = load_model("model.yaml", text)
+    assert source is not None, diagnostics
+    assert list(input_schemas.check(source)) == []
+    assert refused(text) == []
 
 
 @pytest.mark.parametrize("undo", ["{}", "{covered_by: make, none: why}", "{actions: []}", "[]", "nothing"])
