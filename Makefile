@@ -49,8 +49,13 @@ test: $(STAMP) ## unit, contract and integration tests, with what is on this mac
 	$(BIN)/python -m pytest tests/unit tests/contract tests/integration -m "not slow" $(ARGS)
 
 .PHONY: test-all
-test-all: $(STAMP) ## every test: slow, acceptance (browser) and chaos too
+test-all: $(STAMP) ## every test: slow, acceptance (browser) and chaos too; AFTER_TEST=1: only what `make test` leaves out
+ifdef AFTER_TEST
+	$(BIN)/python -m pytest tests --ignore=tests/unit --ignore=tests/contract --ignore=tests/integration $(ARGS)
+	$(BIN)/python -m pytest tests/unit tests/contract tests/integration -m slow $(ARGS)
+else
 	$(BIN)/python -m pytest tests $(ARGS)
+endif
 
 .PHONY: lint
 lint: $(STAMP) ## ruff, and ansible-lint over the runbooks
