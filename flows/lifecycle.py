@@ -27,7 +27,7 @@ from flows.scope import Scope, order_scope
 from request_models.errors import ExpressionError
 from request_models.expressions import render
 from request_models.inputs import validate_inputs
-from request_models.json_values import JsonValue, NotJsonError, canonical_json
+from request_models.json_values import JsonValue
 from request_models.plan import Plan
 from request_models.scope_values import Omitted
 from request_models.secrecy import secret_pointers
@@ -233,10 +233,6 @@ def _required(tx: Transaction, request_id: str) -> RequestRow:
 
 
 def _completed_inputs(plan: Plan, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    try:
-        canonical_json(dict(given))
-    except NotJsonError as error:
-        raise InvalidInputs(plan.model, (InputFault(error.pointer, "not-json", error.why),)) from None
     completed, problems = validate_inputs(plan, given)
     if problems:
         faults = tuple(InputFault(problem.pointer, problem.code, problem.message) for problem in problems)
