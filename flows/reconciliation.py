@@ -10,10 +10,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from flows.execution import PREFECT_UI
 from flows.records.rows import AuditEvent, Claim, Holder, RequestRow, StepRow
 from flows.records.states import RequestState, StepState
-
-PREFECT_UI = "prefect-ui"
 
 SOON = 2.0
 """Seconds: longer than the moment between two writes of one process."""
