@@ -6,18 +6,21 @@ from typing import Protocol
 
 from request_models import checks
 from request_models.actions import ActionCatalogue
+from request_models.checks.calendars import calendars_named
+from request_models.checks.runnable import NOT_YET_RUNNABLE
 from request_models.diagnostics import Diagnostic, has_errors, in_order
 from request_models.findings import Finding
 from request_models.json_values import JsonValue
 from request_models.loading import Loaded, ModelSource, load_catalogue, load_file, load_model
+from request_models.model_types import type_model
 from request_models.plan import Plan
 from request_models.planning import plan_of
 from request_models.resolving import resolve
-from request_models.typed import type_model
+from request_models.surroundings import Surroundings
 
 __all__ = [
-    "STAGES", "Compilation", "Loaded", "ModelSource", "Stage", "compile_model", "load_catalogue", "load_file",
-    "load_model",
+    "STAGES", "Compilation", "Loaded", "ModelSource", "Stage", "Surroundings", "compile_in", "compile_model",
+    "load_catalogue", "load_file", "load_model",
 ]  # fmt: skip
 
 STAGES = ("loaded", "resolved", "typed", "planned")
@@ -32,7 +35,11 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class Compilation:
-    """What came of a model: its stages by name, the plan unless there are errors, and every diagnostic in order."""
+    """What came of a model: its stages by name, and every diagnostic in order.
+
+    `plan` is there unless there are errors. A model that is right but uses what this version cannot run yet has a
+    `planned` stage to look at, and no plan.
+    """
 
     model: str
     stages: Mapping[str, Stage]
@@ -43,20 +50,26 @@ class Compilation:
 def compile_model(
     source: ModelSource, actions: ActionCatalogue, public_settings: Mapping[str, JsonValue] | None = None
 ) -> Compilation:
-    """Compile one loaded model against the actions there are and the settings models may read.
+    """Compile one loaded model by itself, against the actions there are and the settings models may read."""
+    return compile_in(source, Surroundings(actions, public_settings or {}))
+
+
+def compile_in(source: ModelSource, surroundings: Surroundings) -> Compilation:
+    """Compile one loaded model against its surroundings.
 
     Every stage is checked whatever the stages before it found, so that all mistakes are told at once; there is a plan
     only when none of them is an error. Nothing is raised for what a model says.
     """
     findings: list[Finding] = [finding for check in checks.LOADED for finding in check(source)]
-    resolved = resolve(source, actions, public_settings or {})
+    resolved = resolve(source, surroundings)
     findings += resolved.findings
     findings += [finding for check in checks.RESOLVED for finding in check(resolved)]
     typed = type_model(resolved)
     findings += [finding for check in checks.TYPED for finding in check(typed)]
     diagnostics = in_order(finding.located(source.source) for finding in findings)
     stages: dict[str, Stage] = {"loaded": source, "resolved": resolved, "typed": typed}
-    plan = None if has_errors(diagnostics) else plan_of(typed)
-    if plan is not None:
-        stages["planned"] = plan
-    return Compilation(source.model, stages, plan, diagnostics)
+    plan = None
+    if not has_errors(found for found in diagnostics if found.code != NOT_YET_RUNNABLE):
+        stages["planned"] = plan = plan_of(typed, calendars_named(resolved))
+    runnable = not has_errors(diagnostics)
+    return Compilation(source.model, stages, plan if runnable else None, diagnostics)

@@ -2,18 +2,17 @@
 
 It refuses nothing that `orderly check` accepts, except a key with nothing after it (`when:`). What needs the other
 parts of a model, its expressions or its actions is left to the checks. Keys of the language that are not yet runnable
-are in it: refused with that reason, and not suggested. It is JSON Schema 2020-12 that older readers
-(yaml-language-server takes draft 7) understand alike: no keyword that came later but `$defs`, and none beside a
-`$ref`.
+are in it: `orderly check` tells. It is JSON Schema 2020-12 that older readers (yaml-language-server takes draft 7)
+understand alike: no keyword that came later but `$defs`, and none beside a `$ref`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from request_models.checks import input_schemas
 from request_models.durations import DURATION_PATTERN
 from request_models.json_values import JsonValue
-from request_models.schema import Document, ModelDocument
+from request_models.schema import ModelDocument
+from request_models.step_documents import ChoicesDocument
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -35,10 +34,7 @@ def editor_schema() -> dict[str, JsonValue]:
     """The schema of one model file."""
     made = _plain(ModelDocument.model_json_schema(by_alias=True))
     definitions: Schema = made.pop("$defs")
-    documents = dict(_documents(Document))
-    for name, definition in [*definitions.items(), (ModelDocument.__name__, made)]:
-        for key in sorted(documents[name].NOT_YET) if name in documents else ():
-            definition["properties"][key] = not_yet(key)
+    definitions["ChoicesDocument"] = _plain(ChoicesDocument.model_json_schema(by_alias=True))
     definitions["UndoDocument"] = _undo(definitions["UndoDocument"])
     for name, definition in definitions.items():
         # Editors call a part by its title where they offer the whole of it.
@@ -46,18 +42,6 @@ def editor_schema() -> dict[str, JsonValue]:
     definitions |= {_INPUT: _input_schema(outermost=True), _INNER: _input_schema(outermost=False)}
     made["properties"]["inputs"]["additionalProperties"] = {"$ref": f"{_REF}{_INPUT}"}
     return {"$schema": DIALECT, "title": "Request model of Orderly", **made, "$defs": dict(sorted(definitions.items()))}
-
-
-def not_yet(key: str) -> dict[str, JsonValue]:
-    """A key that is known and refused. `doNotSuggest` is yaml-language-server's own keyword; others pass it over."""
-    why = f"`{key}` is part of the language, but not yet runnable in this version: `orderly check` refuses it."
-    return {"description": why, "not": {}, "doNotSuggest": True}
-
-
-def _documents(document: type[Document]) -> Iterator[tuple[str, type[Document]]]:
-    for inner in document.__subclasses__():
-        yield inner.__name__, inner
-        yield from _documents(inner)
 
 
 def _plain(schema: Schema) -> Schema:
@@ -70,11 +54,9 @@ def _plain(schema: Schema) -> Schema:
         found["items"] = _plain(found["items"])
     if isinstance(found.get("additionalProperties"), dict):
         found["additionalProperties"] = _plain(found["additionalProperties"])
-    for key in ("anyOf", "oneOf", "allOf"):
+    for key, mend in (("anyOf", _without_null), ("oneOf", _by_kind), ("allOf", dict)):
         if key in found:
-            found[key] = [_plain(part) for part in found[key]]
-    if "anyOf" in found:
-        found = _without_null(found)
+            found = mend({**found, key: [_plain(part) for part in found[key]]})
     if "patternProperties" in found:
         ((pattern, part),) = found.pop("patternProperties").items()
         names = _plain({"pattern": pattern}) | {"title": "name"}
@@ -94,6 +76,13 @@ def _without_null(schema: Schema) -> Schema:
     kept = [part for part in schema["anyOf"] if part != {"type": "null"}]
     outer = {key: value for key, value in schema.items() if key != "anyOf"}
     return {**kept[0], **outer} if len(kept) == 1 else {**outer, "anyOf": kept}
+
+
+def _by_kind(schema: Schema) -> Schema:
+    """A block is what its keys say: told so, an editor names what is wrong with that kind and no other."""
+    step, group, parallel = schema["oneOf"]
+    grouped = {"if": {"required": ["steps"]}, "then": group, "else": step}
+    return {"if": {"required": ["parallel"]}, "then": parallel, "else": grouped}
 
 
 def _ecma(pattern: str) -> str:
@@ -123,10 +112,9 @@ def _input_schema(*, outermost: bool) -> Schema:
     properties = dict(INPUT_KEYS)
     description = "What an input allows, as JSON Schema (2020-12)."
     if outermost:
-        description = "One input: JSON Schema (2020-12), with `required` and `secret`. A default makes it optional too."
+        description = "One input: JSON Schema (2020-12), with keys of our own. A default makes it optional too."
         properties["title"] = {"description": properties["title"]["description"], **_TEXTS}
-        properties |= {key: OWN_INPUT_KEYS[key] for key in sorted(input_schemas.OWN_KEYS)}
-        properties |= {key: not_yet(key) for key in sorted(input_schemas.NOT_YET)}
+        properties |= OWN_INPUT_KEYS
     return {"type": "object", "description": description, "properties": properties, "additionalProperties": False}
 
 
@@ -181,6 +169,9 @@ INPUT_KEYS: Mapping[str, Schema] = {
 
 OWN_INPUT_KEYS: Mapping[str, Schema] = {
     "required": _key("`false`: it may be left out; it is then absent, never null.", _YES_NO),
+    "when": _key("A condition, an expression without braces: it is asked, and there, only when it holds.", _TEXT),
+    "choices": _key("What it may be, read when the form is shown.", {"$ref": f"{_REF}ChoicesDocument"}),
+    "shown_to": _key("Who alone is shown it, beside whoever runs the request.", {"enum": ["approvers"]}),
     "secret": _key(
         "Whether it is secret: stored encrypted, and given only to arguments that are kept secret.", _YES_NO
     ),

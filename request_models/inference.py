@@ -121,6 +121,11 @@ def conjuncts(tree: nodes.Node) -> frozenset[str]:
     return frozenset({repr(tree)})
 
 
+def negated(tree: nodes.Node) -> frozenset[str]:
+    """The condition that holds when this one does not, in the same way of writing as `conjuncts`."""
+    return conjuncts(tree.node) if isinstance(tree, nodes.Not) else frozenset({repr(nodes.Not(tree))})
+
+
 class _Inference:
     """Infers one tree; problems are gathered on the way."""
 
@@ -372,11 +377,11 @@ class _Inference:
         """What is known when the condition comes out as `holds` says."""
         match tree:
             case nodes.Not(node=inner):
-                return self.facts(inner, not holds)
+                return self.facts(inner, not holds) | _condition_fact(tree, holds)
             case nodes.And(left=left, right=right) if holds:
                 return self.facts(left, True) | self.facts(right, True)
             case nodes.Or(left=left, right=right) if not holds:
-                return self.facts(left, False) | self.facts(right, False)
+                return self.facts(left, False) | self.facts(right, False) | _condition_fact(tree, holds)
             case nodes.Test(name="defined" | "undefined" as name, node=inner) if (chain := chain_of(inner)) is not None:
                 there = (name == "defined") is holds
                 return Facts(present=_prefixes(chain)) if there else Facts()
@@ -418,7 +423,7 @@ class _Inference:
 
 
 def _condition_fact(tree: nodes.Node, holds: bool) -> Facts:
-    return Facts(holds=conjuncts(tree)) if holds else Facts()
+    return Facts(holds=conjuncts(tree) if holds else negated(tree))
 
 
 def _prefixes(chain: tuple[str, ...]) -> frozenset[tuple[str, ...]]:

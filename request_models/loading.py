@@ -9,8 +9,17 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from request_models.diagnostics import Diagnostic, in_order
+from request_models.document import Document
 from request_models.json_values import JsonValue
-from request_models.schema import Document, ModelDocument
+from request_models.schema import ModelDocument
+from request_models.step_documents import (
+    GROUP_TAG,
+    PARALLEL_TAG,
+    STEP_TAG,
+    GroupDocument,
+    ParallelDocument,
+    StepDocument,
+)
 from request_models.yaml_source import MAX_BYTES, Path, YamlSource, read_yaml
 
 
@@ -101,19 +110,13 @@ def _named_twice(model: ModelSource, first: ModelSource) -> Diagnostic:
 def _shape_problems(source: YamlSource, error: ValidationError) -> Iterator[Diagnostic]:
     problems = error.errors(include_url=False, include_context=True, include_input=False)
     located = [(_place(source, problem["loc"]), problem) for problem in problems]
-    # Where a part is of a kind that cannot run yet, what else is wrong with its shape says nothing to the author.
-    not_yet = {path[:-1] for path, problem in located if _is_not_yet(problem["loc"], problem["type"])}
-    not_yet.discard(())
     misspelt = {_suggestion(path, problem) for path, problem in located if problem["type"] == "extra_forbidden"}
     for path, problem in located:
         if problem["type"] == "too_short" and _value_at(source, path):
             continue  # pydantic counts the items that are good; those that are not have told already
         if problem["type"] == "missing" and (path, problem["loc"][-1]) in misspelt:
             continue  # it is there, under a misspelt name, which is told
-        if _is_not_yet(problem["loc"], problem["type"]):
-            yield _say_not_yet(source, path)
-        elif not any(path[: len(parent)] == parent for parent in not_yet):
-            yield _say_problem(source, path, problem)
+        yield _say_problem(source, path, problem)
 
 
 def _suggestion(path: Path, problem: Any) -> tuple[Path, str | None]:
@@ -134,21 +137,11 @@ def _place(source: YamlSource, location: tuple[int | str, ...]) -> Path:
     return source.known(tuple(part for part in location if part != "[key]"))
 
 
-def _is_not_yet(location: tuple[int | str, ...], kind: str) -> bool:
-    return kind == "extra_forbidden" and str(location[-1]) in _document_at(location[:-1]).NOT_YET
-
-
-def _say_not_yet(source: YamlSource, path: Path) -> Diagnostic:
-    message = f"`{path[-1]}` is part of the language, but not yet runnable in this version"
-    return source.diagnostic(path, "not-yet-runnable", message, on_key=True)
-
-
 def _say_problem(source: YamlSource, path: Path, problem: Any) -> Diagnostic:
     kind, location = problem["type"], problem["loc"]
     document = _document_at(location[:-1])
     if kind == "extra_forbidden":
-        known = sorted({*_keys(document), *document.NOT_YET})
-        near = get_close_matches(str(location[-1]), known, n=1)
+        near = get_close_matches(str(location[-1]), _keys(document), n=1)
         hint = f"is `{near[0]}` meant?" if near else f"known here: {', '.join(_keys(document))}"
         message = f"there is no key `{location[-1]}` here"
         return source.diagnostic(path, "unknown-key", message, hint=hint, on_key=True)
@@ -165,6 +158,11 @@ def _say_problem(source: YamlSource, path: Path, problem: Any) -> Diagnostic:
     return source.diagnostic(path, "wrong-shape", _say(problem), hint=hint)
 
 
+_BLOCKS: dict[str, type[Document]] = {
+    STEP_TAG: StepDocument,
+    GROUP_TAG: GroupDocument,
+    PARALLEL_TAG: ParallelDocument,
+}
 _HINTS = {
     "model": "letters and digits, parts joined by hyphens: project-bucket",
     "id": "small letters, digits and underscores, starting with a letter: create_bucket",
@@ -201,6 +199,9 @@ def _document_at(location: tuple[int | str, ...]) -> type[Document]:
     """The class of document that a pydantic location leads to."""
     document: type[Document] = ModelDocument
     for part in location:
+        if part in _BLOCKS:
+            document = _BLOCKS[str(part)]
+            continue
         fields = document.model_fields.items()
         field = next((field for name, field in fields if part in {field.alias or name, name}), None)
         found = None if field is None else _document_in(field.annotation)

@@ -5,8 +5,8 @@ nothing is ever parsed for templates twice: a literal stays a literal whatever b
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from functools import cache, cached_property
 from typing import Any, ClassVar, cast, get_args, get_origin, get_type_hints
@@ -81,8 +81,22 @@ class Retry:
 
 
 @dataclass(frozen=True)
-class UndoAction:
-    """One action that takes an effect back; its arguments may read `args`, `result` and `item` of the forward call."""
+class Polling:
+    """A read-only call is repeated `every_seconds` until `until` holds, at most `within_seconds` altogether.
+
+    Errors whose code is in `not_yet` are outlived; `fails` ends it as failed.
+    """
+
+    until: Expression
+    every_seconds: float
+    within_seconds: float
+    not_yet: tuple[str, ...] = ()
+    fails: Expression | None = None
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of an action: everything that is rendered for it, and what its answer must be like."""
 
     uses: str
     contract: str
@@ -90,8 +104,21 @@ class UndoAction:
     arguments: MapOf
     target: Mapping[str, Node] = field(default_factory=dict)
     hosts: Node | None = None
+    expect: Expression | None = None
+    otherwise: Node | None = None
+    retry: Retry = field(default_factory=Retry)
+    polling: Polling | None = None
     timeout_seconds: float | None = None
     content_digest: str | None = None
+    secret_results: tuple[str, ...] = ()
+    """JSON pointers into the result, `*` for any index or key, whose values are secret by the action's result type."""
+
+
+@dataclass(frozen=True)
+class UndoAction(Call):
+    """One action that takes an effect back; its values may read `args`, `result` and `item` of the forward call."""
+
+    when: Expression | None = None
 
 
 @dataclass(frozen=True)
@@ -103,27 +130,176 @@ class Undo:
     none: str | None = None
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step. `path` is its stable place in the plan (`create`); results are bound to it, never to an index."""
+class OnFailure(StrEnum):
+    """What a failure does: hold the request, take its effects back and hold, or go on without it."""
 
-    path: str
-    title: Mapping[str, str]
-    uses: str
-    contract: str
-    effect: EffectClass
-    arguments: MapOf
-    target: Mapping[str, Node] = field(default_factory=dict)
+    HOLD = "hold"
+    UNDO = "undo"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Done once for each item of a list; `key` names an item (None: its digest), `concurrency` items at once."""
+
+    items: Expression
+    key: Expression | None = None
+    concurrency: int = 1
+
+
+@dataclass(frozen=True)
+class Step(Call):
+    """One step. `path` is its id, unique in the plan; results are bound to it and to item keys, never to an index.
+
+    `returns` is the JSON Schema of what comes back of a step of the engine (`human.task`, `wait.event`).
+    """
+
+    kind: ClassVar[str] = "step"
+    path: str = ""
+    title: Mapping[str, str] = field(default_factory=dict)
     when: Expression | None = None
-    expect: Expression | None = None
-    otherwise: Node | None = None
-    hosts: Node | None = None
-    retry: Retry = field(default_factory=Retry)
-    timeout_seconds: float | None = None
+    loop: Loop | None = None
+    on_failure: OnFailure = OnFailure.HOLD
     undo: Undo | None = None
-    content_digest: str | None = None
-    secret_results: tuple[str, ...] = ()
-    """JSON pointers into the result, `*` for any index or key, whose values are secret by the action's result type."""
+    returns: Mapping[str, JsonValue] | None = None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Blocks that share a condition, a loop, or what their failure means. `path` is the group's id, or empty."""
+
+    kind: ClassVar[str] = "group"
+    blocks: tuple["Block", ...]
+    path: str = ""
+    title: Mapping[str, str] = field(default_factory=dict)
+    when: Expression | None = None
+    alternative: tuple["Block", ...] = ()
+    loop: Loop | None = None
+    on_failure: OnFailure = OnFailure.HOLD
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """Branches that run at the same time; all reach an outcome. `path` is the block's id, or empty."""
+
+    kind: ClassVar[str] = "parallel"
+    branches: tuple["Block", ...]
+    path: str = ""
+    title: Mapping[str, str] = field(default_factory=dict)
+    when: Expression | None = None
+    on_failure: OnFailure = OnFailure.HOLD
+
+
+Block = Step | Group | Parallel
+
+
+@dataclass(frozen=True)
+class Read(Call):
+    """A prerequisite or a look of `verify`: read-only. `path` is `prerequisites.ID` or `verify.N`.
+
+    A prerequisite without an action has an empty `uses`: only its condition is looked at.
+    """
+
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Approval:
+    """A decision of other people. `by` and `escalate` render to texts such as `group:NAME`, or lists of them."""
+
+    id: str
+    by: tuple[Node, ...]
+    when: Expression | None = None
+    quorum: int = 1
+    in_turn: bool = False
+    within_seconds: float | None = None
+    remind_seconds: float | None = None
+    escalate: tuple[Node, ...] = ()
+    if_silent: str = "reject"
+    before: str | None = None
+    message: Node | None = None
+
+
+@dataclass(frozen=True)
+class Supplier:
+    """A third party; `allowance` is the share of breaches that was agreed to, `steps` are its part."""
+
+    name: str
+    agreement: str
+    within_seconds: float | None = None
+    allowance: float = 0.0
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Eligible:
+    """Who may order and for whom: conditions on `requester` and `user`."""
+
+    requester: Expression | None = None
+    user: Expression | None = None
+    otherwise: Node | None = None
+
+
+@dataclass(frozen=True)
+class Starts:
+    """When a request may start: not before `at`, and only in the open hours of a calendar."""
+
+    at: Node | None = None
+    window: str | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Who is told what when the request comes into one of the states."""
+
+    states: tuple[str, ...]
+    to: tuple[Node, ...]
+    text: Node
+    subject: Node | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question asked at the end; its text is outside the digest."""
+
+    id: str
+    ask: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Trigger:
+    """An event from `source` orders this model as `requester`, with inputs made of the event."""
+
+    source: str
+    requester: str
+    inputs: MapOf
+    when: Expression | None = None
+
+
+@dataclass(frozen=True)
+class Lease:
+    """What was granted ends after `lasts_seconds`, or at the moment `ends`; then `model` is ordered to take it back."""
+
+    model: str
+    inputs: MapOf
+    lasts_seconds: float | None = None
+    ends: Node | None = None
+
+
+@dataclass(frozen=True)
+class Choices(Call):
+    """What an input may be: `select` makes the list of choices from the answer of a read."""
+
+    select: Expression = Expression("[]")
+
+
+@dataclass(frozen=True)
+class InputRule:
+    """What the language adds to an input's JSON Schema: asked only `when`, chosen from `choices`, `shown_to` whom."""
+
+    when: Expression | None = None
+    choices: Choices | None = None
+    shown_to: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,11 +338,13 @@ class Output:
     title: Mapping[str, str] = field(default_factory=dict)
     url: Node | None = None
     secret: bool = False
+    once: bool = False
+    to: str | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A model, compiled. Texts (`title`, `summary`, step and output titles) are outside the digest."""
+    """A model, compiled. Texts (`title`, `summary`, titles of steps and outputs, questions) are outside the digest."""
 
     model: str
     title: Mapping[str, str]
@@ -180,13 +358,41 @@ class Plan:
     A title in several languages is one `title` (English, or the first) and all of them under `x-titles`.
     """
     due: Due
-    steps: tuple[Step, ...]
+    blocks: tuple[Block, ...]
+    """What is done, in order; `steps` has all steps in it, whatever they are nested in."""
     input_order: tuple[str, ...] = ()
     """Names of the inputs as the model lists them: the order of the form, outside the digest."""
     values: tuple[NamedValue, ...] = ()
     """In an order in which each reads only those before it."""
     outputs: tuple[Output, ...] = ()
+    input_rules: Mapping[str, InputRule] = field(default_factory=dict)
+    suppliers: tuple[Supplier, ...] = ()
+    eligible: Eligible | None = None
+    prerequisites: tuple[Read, ...] = ()
+    approvals: tuple[Approval, ...] = ()
+    starts: Starts | None = None
+    locks: tuple[Node, ...] = ()
+    on_failure: OnFailure = OnFailure.HOLD
+    verify: tuple[Read, ...] = ()
+    notify: tuple[Notice, ...] = ()
+    questions: tuple[Question, ...] = ()
+    triggers: tuple[Trigger, ...] = ()
+    lease: Lease | None = None
+    calendars: Mapping[str, JsonValue] = field(default_factory=dict)
+    """The calendars it names, as they were when it was compiled."""
     plan_format: int = PLAN_FORMAT
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """Every step, in the order written."""
+        return tuple(steps_of(self.blocks))
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call of an action, undo, prerequisites, `verify` and choices included."""
+        undos = [action for step in self.steps if step.undo is not None for action in step.undo.actions]
+        choices = [rule.choices for rule in self.input_rules.values() if rule.choices is not None]
+        return (*self.steps, *undos, *self.prerequisites, *self.verify, *choices)
 
     @cached_property
     def secret_inputs(self) -> tuple[str, ...]:
@@ -202,11 +408,24 @@ class Plan:
     @cached_property
     def content_digests(self) -> tuple[str, ...]:
         """Digests of the runbooks this plan runs, undo included, sorted."""
-        return tuple(sorted({digest for digest in _content_digests(self.steps) if digest is not None}))
+        return tuple(sorted({call.content_digest for call in self.calls if call.content_digest is not None}))
 
     def to_json(self) -> dict[str, JsonValue]:
         """The plan as JSON; `plan_from_json` reads it back to an equal plan."""
         return cast(dict[str, JsonValue], _to_json(self))
+
+
+def steps_of(blocks: Iterable[Block]) -> Iterator[Step]:
+    """Every step of some blocks, in the order written; those of an alternative after those it stands for."""
+    for block in blocks:
+        match block:
+            case Step():
+                yield block
+            case Group(blocks=inner, alternative=alternative):
+                yield from steps_of(inner)
+                yield from steps_of(alternative)
+            case Parallel(branches=branches):
+                yield from steps_of(branches)
 
 
 def plan_from_json(written: Mapping[str, JsonValue]) -> Plan:
@@ -226,13 +445,15 @@ def plan_from_json(written: Mapping[str, JsonValue]) -> Plan:
 
 
 _NODES: Mapping[str, type] = {node.kind: node for node in (Literal, Expression, Text, ListOf, MapOf)}
+_BLOCKS: Mapping[str, type] = {block.kind: block for block in (Step, Group, Parallel)}
 
 
 def _read(wanted: Any, written: Any) -> Any:
     """A value of the type `wanted` from its JSON."""
     options = set(get_args(wanted)) - {type(None)}
-    if options == set(_NODES.values()):
-        return None if written is None else _read_dataclass(_NODES[written["kind"]], written)
+    for kinds in (_NODES, _BLOCKS):
+        if options == set(kinds.values()):
+            return None if written is None else _read_dataclass(kinds[written["kind"]], written)
     if isinstance(wanted, type) and is_dataclass(wanted):
         return _read_dataclass(wanted, written)
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
@@ -260,26 +481,31 @@ def _hints(wanted: type) -> Mapping[str, Any]:
     return {item.name: known[item.name] for item in fields(wanted)}
 
 
-def _content_digests(steps: tuple[Step, ...]) -> Iterator[str | None]:
-    for step in steps:
-        yield step.content_digest
-        if step.undo is not None:
-            for action in step.undo.actions:
-                yield action.content_digest
+_KINDED = (*_NODES.values(), *_BLOCKS.values())
 
 
 def _to_json(part: object) -> object:
     if is_dataclass(part) and not isinstance(part, type):
         if isinstance(part, Literal):
             return {"kind": part.kind, "value": part.value}
-        written = {item.name: _to_json(getattr(part, item.name)) for item in fields(part)}
+        # What is as by default is left out, so that a plan keeps its digest when a later version knows more of plans.
+        written = {
+            item.name: _to_json(getattr(part, item.name)) for item in fields(part) if not _by_default(part, item)
+        }
         kind = getattr(part, "kind", None)
-        return {"kind": kind, **written} if isinstance(part, Expression | Text | ListOf | MapOf) else written
+        return {"kind": kind, **written} if isinstance(part, _KINDED) else written
     if isinstance(part, Mapping):
         return {str(key): _to_json(value) for key, value in part.items()}
     if isinstance(part, tuple | list):
         return [_to_json(item) for item in part]
     return part
+
+
+def _by_default(part: object, item: Field[Any]) -> bool:
+    if item.name == "plan_format":
+        return False
+    default = item.default_factory() if item.default_factory is not MISSING else item.default
+    return default is not MISSING and getattr(part, item.name) == default
 
 
 def _without_texts(plan: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -291,7 +517,17 @@ def _without_texts(plan: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for name, schema in schemas.items()
     }
     kept["inputs"] = {**inputs, "properties": properties}
-    for titled in ("steps", "outputs"):
-        parts = cast(list[dict[str, JsonValue]], plan[titled])
-        kept[titled] = [{key: value for key, value in part.items() if key != "title"} for part in parts]
+    kept["blocks"] = [_without_titles(block) for block in cast(list[dict[str, JsonValue]], plan["blocks"])]
+    for part, text in (("outputs", "title"), ("questions", "ask")):
+        parts = cast(list[dict[str, JsonValue]], plan.get(part, []))
+        if parts:
+            kept[part] = [{key: value for key, value in one.items() if key != text} for one in parts]
+    return kept
+
+
+def _without_titles(block: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    kept = {key: value for key, value in block.items() if key != "title"}
+    for inner in ("blocks", "alternative", "branches"):
+        if inner in kept:
+            kept[inner] = [_without_titles(part) for part in cast(list[dict[str, JsonValue]], kept[inner])]
     return kept

@@ -34,10 +34,21 @@ PERSON = _object(
 REQUEST = _object({"id": StringType(), "model": StringType(), "submitted": DateTimeType()})
 """`request`: `request.submitted` is the only clock."""
 
+NOTIFIED_REQUEST = _object(
+    {
+        "id": StringType(),
+        "model": StringType(),
+        "submitted": DateTimeType(),
+        "state": StringType(),
+        "reason": StringType(),
+    }
+)
+"""`request` in `notify`: the state it came into, and why."""
+
 STEP_STATE = StringType(enum=("done", "skipped", "failed"))
 """`steps.ID.state`."""
 
 ROOTS = ("inputs", "values", "requester", "user", "request", "settings", "steps")
-"""The names that are in scope everywhere."""
-EXTRA_ROOTS = ("args", "result", "item", "facts", "event")
+"""The names that are in scope nearly everywhere."""
+EXTRA_ROOTS = ("args", "result", "item", "event")
 """Names that exist in some places only."""

@@ -373,7 +373,7 @@ def plan_of(model: str, target: Target, steps: Iterable[str]) -> Plan:
         owners=Owners(accountable="probe-owner", responsible=("probe-team",)),
         inputs={"type": "object", "properties": {}, "additionalProperties": False},
         due=Due(within_seconds=900),
-        steps=tuple(
+        blocks=tuple(
             Step(
                 path=step,
                 title={"en": f"Step {step}"},

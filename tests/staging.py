@@ -99,7 +99,7 @@ def plan_of(
         owners=Owners("somebody"),
         inputs=schema,
         due=Due(900),
-        steps=steps,
+        blocks=steps,
         outputs=outputs,
         **more,  # type: ignore[arg-type]  # tests pass fields by name
     )

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from flows.commands.exits import REFUSED, USAGE, CommandFailed
 from flows.wiring import Application
-from request_models.compiler import Compilation, compile_model
+from request_models.compiler import Compilation, Surroundings, compile_in
 from request_models.diagnostics import Diagnostic, has_errors, in_order, render_text
+from request_models.interfaces import Interfaces, orders_of
 from request_models.loading import Loaded, ModelSource, load_catalogue, load_file
 from request_models.plan import Plan
 
@@ -33,12 +34,24 @@ class CompiledModels:
 
 def compile_models(application: Application, loaded: Loaded) -> CompiledModels:
     """Compile what was loaded against the connectors of this installation. Raises ConnectorUnavailable."""
-    made = {
-        source.model: compile_model(source, application.registry, application.settings.public)
-        for source in loaded.models
-    }
+    surroundings = _surroundings(application, loaded.models)
+    made = {source.model: compile_in(source, surroundings) for source in loaded.models}
     found = [*loaded.diagnostics, *(each for one in made.values() for each in one.diagnostics)]
     return CompiledModels(made, in_order(found))
+
+
+def compile_one(application: Application, source: ModelSource) -> Compilation:
+    """Compile one model in the surroundings of this installation. Raises ConnectorUnavailable."""
+    return compile_in(source, _surroundings(application, (source,)))
+
+
+def _surroundings(application: Application, sources: tuple[ModelSource, ...]) -> Surroundings:
+    """What models are compiled against. The other models are read only where one of these orders another."""
+    surroundings = Surroundings(application.registry, application.settings.public)
+    if not any(orders_of(source.document) or source.document.lease is not None for source in sources):
+        return surroundings
+    others = load_catalogue(application.model_folders).models
+    return Interfaces((*others, *sources), surroundings).surroundings
 
 
 def load_models(application: Application, paths: Iterable[Path]) -> Loaded:
@@ -72,15 +85,19 @@ def find_model(application: Application, model: str) -> ModelSource:
 
 
 def plan_of_model(application: Application, model: str) -> Plan:
-    """The plan of a model, by name or file. Raises CommandFailed with the diagnostics of one that is wrong."""
-    compilation = compile_model(find_model(application, model), application.registry, application.settings.public)
-    if compilation.plan is None:
+    """The plan of a model, by name or file, to be looked at: not all of it need be runnable yet.
+
+    Raises CommandFailed with the diagnostics of one that is wrong.
+    """
+    compilation = compile_one(application, find_model(application, model))
+    plan = compilation.stages.get("planned")
+    if not isinstance(plan, Plan):
         raise CommandFailed(
             f"The model is wrong, so it has no plan:\n{render_text(compilation.diagnostics)}",
             REFUSED,
             {"diagnostics": [one.to_json() for one in compilation.diagnostics]},
         )
-    return compilation.plan
+    return plan
 
 
 def _missing(model: str, loaded: Loaded) -> str:

@@ -10,10 +10,10 @@ from ruamel.yaml import YAML
 
 from flows.commands.exits import REFUSED, CommandFailed
 from flows.commands.local import local_settings
-from flows.commands.models import find_model
+from flows.commands.models import compile_one, find_model
 from flows.commands.output import AsJson, write_json
 from flows.wiring import Application
-from request_models.compiler import Compilation, compile_model
+from request_models.compiler import Compilation
 from request_models.diagnostics import render_text
 from request_models.json_values import JsonValue
 
@@ -37,8 +37,7 @@ def show(
 ) -> None:
     """Show a model as one of the compiler's stages sees it."""
     with Application.open(local_settings()) as application:
-        source = find_model(application, model)
-        compilation = compile_model(source, application.registry, application.settings.public)
+        compilation = compile_one(application, find_model(application, model))
     shown = _stage(compilation, stage)
     if as_json:
         write_json(shown)

@@ -4,18 +4,26 @@ from collections.abc import Callable, Iterator
 
 from request_models.checks import (
     actions,
+    approvals,
     arguments,
     calendars,
     conditions,
     due_time,
+    engine_steps,
     expressions,
     hosts,
     input_schemas,
+    loops,
     names,
     omits,
+    orders,
+    outputs,
+    polling,
     retries,
+    runnable,
     secrets,
     step_ids,
+    suppliers,
     targets,
     undos,
     unused,
@@ -23,10 +31,10 @@ from request_models.checks import (
 )
 from request_models.findings import Finding
 from request_models.loading import ModelSource
-from request_models.resolving import Resolved
+from request_models.resolved import Resolved
 from request_models.typed import Typed
 
-LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (input_schemas.check, calendars.check)
+LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (input_schemas.check, outputs.check)
 """Checks of a document as it was written."""
 
 RESOLVED: tuple[Callable[[Resolved], Iterator[Finding]], ...] = (
@@ -38,6 +46,11 @@ RESOLVED: tuple[Callable[[Resolved], Iterator[Finding]], ...] = (
     retries.check,
     due_time.check,
     unused.check,
+    calendars.check,
+    polling.check,
+    engine_steps.check,
+    suppliers.check,
+    runnable.check,
 )
 """Checks of a model whose parts are found."""
 
@@ -49,5 +62,8 @@ TYPED: tuple[Callable[[Typed], Iterator[Finding]], ...] = (
     hosts.check,
     targets.check,
     secrets.check,
+    loops.check,
+    approvals.check,
+    orders.check,
 )
 """Checks of a model whose every value has a type."""

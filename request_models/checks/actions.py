@@ -1,30 +1,37 @@
-"""Every action a step or an undo uses exists, and can be used."""
+"""Every action that is used exists, and can be used."""
 
 from collections.abc import Iterator
 
-from request_models.actions import ActionBroken
+from request_models.actions import ActionBroken, EffectClass
 from request_models.findings import Finding
-from request_models.resolving import Resolved
+from request_models.resolved import Resolved, ResolvedCall, ResolvedChoices, ResolvedRead
 from request_models.yaml_source import Path
-
-ENGINE_ACTIONS = frozenset({"human.task", "wait.event", "wait.until", "request.submit"})
-"""Actions of the engine itself, known words of the language."""
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
-    """`unknown-action`, `broken-action`, and `not-yet-runnable` for the engine's own."""
-    for step in resolved.steps:
-        if step.spec is None:
-            yield _unknown(resolved, step.document.uses, (*step.path, "uses"))
-        for undo in step.undo:
-            if undo.spec is None:
-                yield _unknown(resolved, undo.document.uses, (*undo.path, "uses"))
+    """`unknown-action`, `broken-action`; `read-only` for what must not change the world, but would."""
+    for call in resolved.calls:
+        if call.uses and call.spec is None:
+            yield _unknown(resolved, call.uses, (*call.path, "uses"))
+        yield from _changing(call)
+
+
+def _changing(call: ResolvedCall) -> Iterator[Finding]:
+    match call:
+        case ResolvedChoices():
+            what = "choices are read"
+        case ResolvedRead(id=str()):
+            what = "a prerequisite only reads: it runs before anything is decided"
+        case ResolvedRead():
+            what = "`verify` only looks"
+        case _:
+            return
+    if call.spec is not None and call.spec.effect is not EffectClass.READ_ONLY:
+        message = f"{what}, but `{call.spec.name}` changes the world"
+        yield Finding((*call.path, "uses"), "read-only", message, "use an action that reads; make what changes a step")
 
 
 def _unknown(resolved: Resolved, name: str, path: Path) -> Finding:
-    if name in ENGINE_ACTIONS:
-        message = f"`{name}` is part of the language, but not yet runnable in this version"
-        return Finding(path, "not-yet-runnable", message)
     try:
         resolved.actions.spec(name)
     except ActionBroken as error:

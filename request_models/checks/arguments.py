@@ -15,12 +15,9 @@ from request_models.yaml_source import Path
 
 def check(typed: Typed) -> Iterator[Finding]:
     """`missing-argument`, `unknown-argument`, `argument-type`."""
-    for step in typed.steps:
-        if step.resolved.spec is not None:
-            yield from _call(step.resolved.spec, step.arguments, step.resolved.path)
-        for undo in step.undo:
-            if undo.resolved.spec is not None:
-                yield from _call(undo.resolved.spec, undo.arguments, undo.resolved.path)
+    for call in typed.calls:
+        if call.resolved.spec is not None:
+            yield from _call(call.resolved.spec, call.arguments, call.resolved.path)
 
 
 def _call(spec: ActionSpec, arguments: TypedNode, path: Path) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""A condition is true or false."""
+"""A condition is true or false, and can be either."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from request_models.value_types import AnyType, ArrayType, BooleanType, StringTy
 
 def check(typed: Typed) -> Iterator[Finding]:
     """`condition-type`, `otherwise-without-expect`."""
-    for step in typed.steps:
-        for node in (step.when, step.expect):
-            if node is not None and not node.problems:
-                yield from _condition(node)
-        if step.otherwise is not None and step.resolved.document.expect is None:
+    for node in typed.conditions():
+        if not node.problems:
+            yield from _condition(node)
+    for call in typed.calls:
+        if call.otherwise is not None and call.resolved.document.expect is None:
             message = "`otherwise` is said when `expect` is not met, but there is no `expect`"
-            yield Finding((*step.resolved.path, "otherwise"), "otherwise-without-expect", message, on_key=True)
+            yield Finding((*call.resolved.path, "otherwise"), "otherwise-without-expect", message, on_key=True)
 
 
 def _condition(node: TypedNode) -> Iterator[Finding]:

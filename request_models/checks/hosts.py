@@ -1,46 +1,51 @@
-"""A step names hosts when its action acts on hosts, and only then."""
+"""A call names hosts when its action acts on hosts, and only then."""
 
 from collections.abc import Iterator
 
-from request_models.actions import ActionSpec
 from request_models.assignability import mismatches
 from request_models.findings import Finding
-from request_models.typed import Typed, TypedNode
-from request_models.value_types import ArrayType, StringType, UnionType
-from request_models.yaml_source import Path
+from request_models.typed import Typed, TypedNode, TypedStep
+from request_models.value_types import ArrayType, Member, ObjectType, StringType, UnionType
 
-_HOSTS = UnionType(options=(StringType(min_length=1), ArrayType(items=StringType(min_length=1), min_items=1)))
+_NAME = StringType(min_length=1)
+_GROUPS = UnionType(options=(_NAME, ArrayType(items=_NAME, min_items=1)))
+_MADE = ObjectType(
+    members={
+        "addresses": Member(type=ArrayType(items=_NAME, min_items=1), required=True),
+        "group": Member(type=_NAME, required=True),
+    }
+)
 
 
 def check(typed: Typed) -> Iterator[Finding]:
-    """`hosts-missing`, `hosts-not-taken`, `hosts-type`, and `not-yet-runnable` for the map form."""
-    for step in typed.steps:
-        yield from _check(step.resolved.spec, step.hosts, step.resolved.path, step.resolved.document.uses)
-        for undo in step.undo:
-            # The step's hosts, which an undo inherits, are simply not used by one that acts on none.
-            inherited = undo.resolved.document.hosts is None
-            takes = undo.resolved.spec is not None and undo.resolved.spec.takes_hosts
-            if takes and inherited and step.resolved.spec is not None and step.resolved.spec.takes_hosts:
-                continue  # they are the step's own, which are told of there
-            hosts = None if inherited and not takes else undo.hosts
-            yield from _check(undo.resolved.spec, hosts, undo.resolved.path, undo.resolved.document.uses)
+    """`hosts-missing`, `hosts-not-taken`, `hosts-type`."""
+    told = {undo.resolved.path for step in typed.steps if takes_hosts(step) for undo in step.undo}
+    for call in typed.calls:
+        spec = call.resolved.spec
+        if spec is None:
+            continue
+        if call.hosts is not None and not spec.takes_hosts:
+            path = (*call.resolved.path, "hosts")
+            yield Finding(path, "hosts-not-taken", f"`{spec.name}` takes no hosts", on_key=True)
+        elif call.hosts is not None:
+            yield from _fits(call.hosts)
+        elif spec.takes_hosts and call.resolved.hosts is None and call.resolved.path not in told:
+            hint = "write `hosts: GROUP`, a group of the inventory or a list of them"
+            path = (*call.resolved.path, "uses")
+            yield Finding(path, "hosts-missing", f"`{spec.name}` acts on hosts, but none are named", hint)
 
 
-def _check(spec: ActionSpec | None, hosts: TypedNode | None, path: Path, uses: str) -> Iterator[Finding]:
-    if spec is None:
+def takes_hosts(step: TypedStep) -> bool:
+    """Whether a step acts on hosts: an undo of it acts on the same, which are looked at there."""
+    return step.resolved.spec is not None and step.resolved.spec.takes_hosts
+
+
+def _fits(hosts: TypedNode) -> Iterator[Finding]:
+    kind = hosts.given_type
+    if kind is None:
         return
-    if spec.takes_hosts and hosts is None:
-        hint = "write `hosts: GROUP`, a group of the inventory or a list of them"
-        yield Finding((*path, "uses"), "hosts-missing", f"`{uses}` acts on hosts, but none are named", hint)
-    elif hosts is not None and not spec.takes_hosts:
-        yield Finding((*path, "hosts"), "hosts-not-taken", f"`{uses}` takes no hosts", on_key=True)
-    elif hosts is not None and (hosts.members is not None or _is_map(hosts)):
-        message = "a map of hosts is part of the language, but not yet runnable in this version"
-        yield Finding((*path, "hosts"), "not-yet-runnable", message, on_key=True)
-    elif hosts is not None and (kind := hosts.given_type) is not None:
-        for mismatch in mismatches(kind, _HOSTS)[:1]:
-            yield Finding(hosts.path, "hosts-type", f"hosts are a group or a list of groups: {mismatch.message}")
-
-
-def _is_map(hosts: TypedNode) -> bool:
-    return isinstance(getattr(hosts.node, "value", None), dict)
+    wanted = _MADE if isinstance(kind, ObjectType) else _GROUPS
+    for mismatch in mismatches(kind, wanted)[:1]:
+        what = "`{addresses: [...], group: NAME}`" if wanted is _MADE else "a group or a list of groups"
+        at = f"{mismatch.pointer} " if mismatch.pointer else ""
+        yield Finding(hosts.path, "hosts-type", f"hosts are {what}: {at}{mismatch.message}")

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from request_models.errors import SchemaTranslationError
 from request_models.findings import Finding
@@ -12,14 +13,16 @@ from request_models.inputs import schema_problems
 from request_models.json_schema import KEYWORDS, from_json_schema
 from request_models.json_values import JsonValue
 from request_models.loading import ModelSource
+from request_models.model_types import OWN_INPUT_KEYS
+from request_models.step_documents import ChoicesDocument
 from request_models.yaml_source import Path
 
-OWN_KEYS = frozenset({"required", "secret"})
-NOT_YET = frozenset({"when", "choices", "shown_to"})
+SHOWN_TO = ("approvers",)
+"""Who else than requester and operators may be told an input; `approvers` alone are shown it in the API."""
 
 
 def check(source: ModelSource) -> Iterator[Finding]:
-    """`input-schema`, `bad-default`, `not-yet-runnable`."""
+    """`input-schema`, `bad-default`; and of `choices` `missing-key`, `unknown-key`, `wrong-shape`."""
     for name, schema in source.document.inputs.items():
         path: Path = ("inputs", name)
         problems = [*_own_keys(schema, path), *_schema(_plain(schema), path)]
@@ -27,7 +30,7 @@ def check(source: ModelSource) -> Iterator[Finding]:
 
 
 def _plain(schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    plain = {key: value for key, value in schema.items() if key not in OWN_KEYS | NOT_YET}
+    plain = {key: value for key, value in schema.items() if key not in OWN_INPUT_KEYS}
     titles = plain.get("title")
     if isinstance(titles, dict) and titles and all(isinstance(text, str) for text in titles.values()):
         plain["title"] = next(iter(titles.values()))  # the language takes a map of languages where JSON Schema does not
@@ -35,17 +38,40 @@ def _plain(schema: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 def _own_keys(schema: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
-    for key in sorted(NOT_YET & schema.keys()):
-        message = f"`{key}` is part of the language, but not yet runnable in this version"
-        yield Finding((*path, key), "not-yet-runnable", message, on_key=True)
-    for key in sorted(OWN_KEYS & schema.keys()):
+    for key in sorted({"required", "secret"} & schema.keys()):
         if not isinstance(schema[key], bool):
             hint = "`required` of an input is true or false" if key == "required" else ""
             yield Finding((*path, key), "input-schema", f"`{key}` must be true or false", hint)
+    if "when" in schema and not isinstance(schema["when"], str):
+        hint = "a condition is an expression in text: inputs.days > 30"
+        yield Finding((*path, "when"), "input-schema", "`when` must be text", hint)
+    if "shown_to" in schema and schema["shown_to"] not in SHOWN_TO:
+        yield Finding((*path, "shown_to"), "input-schema", f"`shown_to` is {' or '.join(SHOWN_TO)}")
+    if "choices" in schema:
+        yield from _choices(schema["choices"], (*path, "choices"))
+
+
+def _choices(written: JsonValue, path: Path) -> Iterator[Finding]:
+    try:
+        ChoicesDocument.model_validate(written)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            place = (*path, *problem["loc"])
+            match problem["type"]:
+                case "missing":
+                    yield Finding(path, "missing-key", f"`{place[-1]}` is missing here", _CHOICES, on_key=True)
+                case "extra_forbidden":
+                    yield Finding(place, "unknown-key", f"there is no key `{place[-1]}` here", _CHOICES, on_key=True)
+                case _:
+                    message = f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
+                    yield Finding(place, "wrong-shape", message, _CHOICES)
+
+
+_CHOICES = "choices have `uses`, `with`, `target` and `select`"
 
 
 def _schema(schema: Mapping[str, JsonValue], path: Path) -> Iterator[Finding]:
-    known = KEYWORDS | (OWN_KEYS | NOT_YET if len(path) == 2 else frozenset())
+    known = KEYWORDS | (OWN_INPUT_KEYS if len(path) == 2 else frozenset())
     for key in schema:
         if key not in known:
             near = get_close_matches(key, sorted(known), n=1)

@@ -17,8 +17,13 @@ def check(typed: Typed) -> Iterator[Finding]:
 
 def _elsewhere(typed: Typed) -> Iterator[TypedNode]:
     yield from typed.values.values()
-    for step in typed.steps:
-        yield from (node for node in (step.when, step.expect, step.otherwise, step.hosts) if node is not None)
+    yield from typed.conditions()
+    yield from (place.node for place in typed.places.values() if place.place.role not in {"condition", "input"})
+    for loop in typed.loops.values():
+        yield from (node for node in (loop.items, loop.key) if node is not None)
+    for call in typed.calls:
+        yield from (node for node in (call.otherwise, call.hosts) if node is not None)
+    yield from (one.select for one in typed.choices.values() if one.select is not None)
     for output in typed.outputs:
         yield output.value
         if output.url is not None:

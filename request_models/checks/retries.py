@@ -8,16 +8,16 @@ from collections.abc import Iterator
 
 from request_models.actions import EffectClass
 from request_models.findings import Finding
-from request_models.resolving import Resolved
+from request_models.resolved import Resolved
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
     """`retry-not-repeatable`."""
-    for step in resolved.steps:
-        retry = step.document.retry
-        if step.spec is None or retry.attempts == 1 or "unknown" not in retry.errors:
+    for call in resolved.calls:
+        retry = call.document.retry
+        if call.spec is None or retry.attempts == 1 or "unknown" not in retry.errors:
             continue
-        if step.spec.effect is EffectClass.NOT_REPEATABLE:
-            message = f"`{step.spec.name}` is not repeatable: after an unknown outcome it could be done twice"
+        if call.spec.effect is EffectClass.NOT_REPEATABLE:
+            message = f"`{call.spec.name}` is not repeatable: after an unknown outcome it could be done twice"
             hint = "retry `[transient]` only; an unknown outcome puts the request on hold, where a person decides"
-            yield Finding((*step.path, "retry", "errors"), "retry-not-repeatable", message, hint)
+            yield Finding((*call.path, "retry", "errors"), "retry-not-repeatable", message, hint)

@@ -13,14 +13,18 @@ from request_models.value_types import ArrayType, ObjectType, ValueType
 
 def check(typed: Typed) -> Iterator[Finding]:
     """`secret-shown`: in an output, address, message, host or target; `secret-in-argument`; `secret-in-model`."""
-    for step in typed.steps:
-        shown = {"`otherwise`": step.otherwise, "`hosts`": step.hosts}
+    for call in typed.calls:
+        shown = {"`otherwise`": call.otherwise, "`hosts`": call.hosts}
         yield from _shown({name: node for name, node in shown.items() if node is not None})
-        yield from _shown({f"target `{name}`": node for name, node in step.target.nodes.items()})
-        yield from _call(step.resolved.spec, step.arguments)
-        for undo in step.undo:
-            yield from _shown({f"target `{name}`": node for name, node in undo.target.nodes.items()})
-            yield from _call(undo.resolved.spec, undo.arguments)
+        yield from _shown({f"target `{name}`": node for name, node in call.target.nodes.items()})
+        yield from _call(call.resolved.spec, call.arguments)
+    for loop in typed.loops.values():
+        if loop.key is not None:
+            yield from _shown({"the name of an item": loop.key}, "name items by something that is not secret")
+    for found in typed.places.values():
+        what = _SHOWN.get(found.place.role)
+        if what is not None:
+            yield from _shown({what: found.node})
     for output in typed.outputs:
         document = typed.resolved.document.outputs[output.name]
         if output.url is not None:
@@ -28,6 +32,16 @@ def check(typed: Typed) -> Iterator[Finding]:
         if not document.secret:
             hint = "mark the output `secret: true`, or leave the secret out of it"
             yield from _shown({f"output `{output.name}`": output.value}, hint)
+
+
+_SHOWN = {
+    "text": "a message",
+    "approvers": "who approves",
+    "recipient": "who is told",
+    "lock": "the name of a lock",
+    "moment": "a moment",
+}
+"""By the role of a value outside steps: what it would be shown in."""
 
 
 def _shown(nodes: Mapping[str, TypedNode], hint: str = "") -> Iterator[Finding]:

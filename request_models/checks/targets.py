@@ -6,32 +6,25 @@ from difflib import get_close_matches
 from request_models.actions import ActionSpec
 from request_models.assignability import mismatches
 from request_models.findings import Finding
-from request_models.typed import Typed, TypedNode, TypedUndo
+from request_models.resolved import ResolvedStep
+from request_models.typed import Typed, TypedNode
 from request_models.value_types import ObjectType
 from request_models.yaml_source import Path
 
 
 def check(typed: Typed) -> Iterator[Finding]:
     """`target-type`, `unknown-target`."""
-    used: set[str | None] = set()
-    for step in typed.steps:
-        source = step.resolved
-        systems = {spec.system for spec in (source.spec, *(undo.spec for undo in source.undo)) if spec is not None}
-        used |= systems
+    for call in typed.calls:
+        source = call.resolved
         if source.spec is not None:
+            undone = source.undo if isinstance(source, ResolvedStep) else ()
+            systems = {spec.system for spec in (source.spec, *(undo.spec for undo in undone)) if spec is not None}
             yield from _systems(source.document.target, (*source.path, "target"), systems)
-            yield from _members(source.spec, step.target.nodes, source.path)
-        for undo in step.undo:
-            yield from _undo(undo)
-    if all(step.resolved.spec is not None for step in typed.steps):
+            yield from _members(source.spec, call.target.nodes, source.path)
+    calls = [call for call in typed.resolved.calls if call.uses]
+    if all(call.spec is not None for call in calls):
+        used = {call.spec.system for call in calls if call.spec is not None}
         yield from _systems(typed.resolved.document.target, ("target",), used)
-
-
-def _undo(undo: TypedUndo) -> Iterator[Finding]:
-    source = undo.resolved
-    if source.spec is not None:
-        yield from _systems(source.document.target, (*source.path, "target"), {source.spec.system})
-        yield from _members(source.spec, undo.target.nodes, source.path)
 
 
 def _systems(target: Mapping[str, object], path: Path, systems: set[str | None]) -> Iterator[Finding]:

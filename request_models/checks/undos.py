@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 from request_models.actions import EffectClass
+from request_models.engine_actions import REQUEST_SUBMIT
 from request_models.findings import Finding
-from request_models.resolving import Resolved, ResolvedStep
+from request_models.reach import Reach, reach
+from request_models.resolved import Resolved, ResolvedStep
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
@@ -13,11 +15,12 @@ def check(resolved: Resolved) -> Iterator[Finding]:
         undo = step.document.undo
         if step.spec is None:
             continue
-        if undo is None and step.spec.effect is not EffectClass.READ_ONLY:
+        reads = step.spec.effect is EffectClass.READ_ONLY
+        if undo is None and not reads and step.uses != REQUEST_SUBMIT:
             hint = "write `undo: {uses: ..., with: {...}}`, `{covered_by: STEP}` or `{none: WHY}`"
             message = f"`{step.spec.name}` changes the world, but nothing says how to take that back"
             yield Finding(step.path, "undo-missing", message, hint)
-        if undo is not None and step.spec.effect is EffectClass.READ_ONLY:
+        if undo is not None and reads:
             message = f"`{step.spec.name}` only reads: there is nothing to undo"
             yield Finding((*step.path, "undo"), "undo-read-only", message, on_key=True)
         if undo is not None and undo.covered_by is not None:
@@ -31,8 +34,8 @@ def _covered(resolved: Resolved, step: ResolvedStep, name: str) -> Iterator[Find
     if cover is None:
         yield Finding(path, "undo-covered-by", f"there is no step `{name}`")
         return
-    if cover.index >= step.index:
-        hint = "what is undone last was made first"
+    if reach(step.path, cover.path, resolved.loops) is not Reach.BEFORE:
+        hint = "what is undone last was made first, in the same line of work"
         yield Finding(path, "undo-covered-by", f"`{name}` does not run before this step", hint)
     elif cover.document.undo is None or not (cover.document.undo.actions or cover.document.undo.covered_by):
         message = f"`{name}` has no undo that would take this along"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from request_models.diagnostics import Severity
 from request_models.findings import Finding
-from request_models.resolving import Resolved, sites
+from request_models.resolved import Resolved, sites
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from request_models.findings import Finding
-from request_models.resolving import Resolved
-from request_models.typed import order_of_values, value_reads
+from request_models.model_types import order_of_values, value_reads
+from request_models.resolved import Resolved
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from request_models.checks.actions import ENGINE_ACTIONS
 from request_models.editor_schema import editor_schema
+from request_models.engine_actions import ENGINE_SPECS
 from request_models.reference.markdown import code, table
 from request_models.yaml_source import MAX_BYTES, MAX_DEPTH, MAX_NODES
 
@@ -32,7 +32,7 @@ def language_page() -> str:
     definitions: Schema = schema["$defs"]
     names = [*(name for name in _TITLES if name in definitions), *sorted(definitions.keys() - _TITLES.keys())]
     sections = [_section("The model", schema), *(_section(_title(name), definitions[name]) for name in names)]
-    engine = ", ".join(code(name) for name in sorted(ENGINE_ACTIONS))
+    engine = ", ".join(code(name) for name in sorted(ENGINE_SPECS))
     return "\n".join([_INTRODUCTION, *sections, _ACTIONS.format(engine=engine)])
 
 
@@ -45,15 +45,11 @@ def _section(title: str, schema: Schema) -> str:
     if "properties" not in schema:
         return "\n".join([*lines, "".join(f"- {_type(form)}\n" for form in schema["anyOf"])])
     required = schema.get("required", [])
-    keys = {key: part for key, part in schema["properties"].items() if part.get("not") != {}}
     rows = [
         [code(key), _type(part), "required" if key in required else _default(part), _description(part)]
-        for key, part in keys.items()
+        for key, part in schema["properties"].items()
     ]
     lines.append(table(["Key", "Type", "Default", "Description"], rows))
-    waiting = [key for key in schema["properties"] if key not in keys]
-    if waiting:
-        lines.append(f"Not yet runnable in this version, and refused: {', '.join(code(key) for key in waiting)}.\n")
     return "\n".join(lines)
 
 
@@ -74,6 +70,8 @@ def _type(schema: Schema) -> str:  # noqa: PLR0911 - one case a kind of schema
         case {"$ref": str(name)} | {"allOf": [{"$ref": str(name)}]}:
             title = _title(name.rpartition("/")[2])
             return f"[{title.lower()}](#{title.lower().replace(' ', '-')})"
+        case {"if": _, "then": dict(parallel), "else": {"then": dict(group), "else": dict(step)}}:
+            return " or ".join(_type(kind) for kind in (step, group, parallel))
         case {"enum": list(values)}:
             return "one of " + ", ".join(code(str(value)) for value in values)
         case {"anyOf": list(forms)}:
@@ -115,6 +113,5 @@ _ACTIONS = """\
 ## Actions
 
 `uses` names an action: `SYSTEM.NAME`. Each connector brings its own: `aws.SERVICE.OPERATION` is any operation of any
-AWS service, `runbook.NAME` a playbook, `http.METHOD` a call, `mail.send` a mail. Part of the language, but not yet
-runnable in this version: {engine}.
+AWS service, `runbook.NAME` a playbook, `http.METHOD` a call, `mail.send` a mail. The engine's own are {engine}.
 """

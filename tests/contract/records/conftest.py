@@ -91,7 +91,7 @@ def make_plan(model: str = "disk", title: str = "A disk") -> Plan:
         owners=Owners("storage-owner"),
         inputs={"type": "object", "properties": {"size": {"type": "integer"}}},
         due=Due(900.0),
-        steps=(),
+        blocks=(),
     )
 
 

@@ -58,7 +58,7 @@ def make_plan(model: str = "project-bucket", title: str = "Object storage for a 
         owners=Owners("anna", responsible=("platform",)),
         inputs=INPUTS,
         due=Due(900.0),
-        steps=(step("create", "Creating the bucket"), step("encrypt", "Encrypting it")),
+        blocks=(step("create", "Creating the bucket"), step("encrypt", "Encrypting it")),
         input_order=("project", "region", "days", "token", "note"),
         values=(NamedValue("bucket", Expression("inputs.project", ("inputs.project",))),),
         outputs=(Output("bucket", Literal("x"), {"en": "Bucket"}),),

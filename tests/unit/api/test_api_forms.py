@@ -19,7 +19,7 @@ def _plan(properties: dict[str, JsonValue], order: tuple[str, ...] = ()) -> Plan
             "additionalProperties": False,
         },
         due=Due(60.0),
-        steps=(),
+        blocks=(),
         input_order=order,
     )
 

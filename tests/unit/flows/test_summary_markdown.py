@@ -25,7 +25,10 @@ def plan(*steps: str) -> Plan:
         owners=Owners("owner"),
         inputs={},
         due=Due(60),
-        steps=tuple(Step(step, {}, "memory.make", "1", EffectClass.IDEMPOTENT, MapOf({})) for step in steps),
+        blocks=tuple(
+            Step(path=step, uses="memory.make", contract="1", effect=EffectClass.IDEMPOTENT, arguments=MapOf({}))
+            for step in steps
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from request_models.editor_schema import INPUT_KEYS, OWN_INPUT_KEYS, editor_sche
 from request_models.errors import DurationError
 from request_models.json_schema import KEYWORDS
 from request_models.loading import load_model
-from request_models.schema import ModelDocument, StepDocument
+from request_models.model_types import OWN_INPUT_KEYS as OWN_KEYS
 from request_models.yaml_source import read_yaml
 
 ROOT = Path(__file__).parents[3]
@@ -71,9 +71,7 @@ def test_what_the_compiler_accepts_is_accepted(file: Path) -> None:
     assert refused(file.read_text(encoding="utf-8")) == []
 
 
-@pytest.mark.parametrize(
-    "case", ["unknown-key", "missing-key", "not-yet-runnable", "not-yet-parallel", "bad-names", "two-accountable"]
-)
+@pytest.mark.parametrize("case", ["unknown-key", "missing-key", "bad-names", "two-accountable"])
 def test_a_wrong_shape_is_refused(case: str) -> None:
     assert refused((GOLDEN / f"refused-{case}" / "model.yaml").read_text(encoding="utf-8"))
 
@@ -107,19 +105,6 @@ def test_an_undo_that_is_none_of_the_four_forms_is_refused(undo: str) -> None:
     assert refused(changed) == ["$.steps[0].undo"]
 
 
-def test_keys_not_yet_runnable_are_explained_refused_and_not_suggested() -> None:
-    schema: dict[str, Any] = editor_schema()
-    for properties, keys in (
-        (schema["properties"], ModelDocument.NOT_YET),
-        (schema["$defs"]["StepDocument"]["properties"], StepDocument.NOT_YET),
-        (schema["$defs"]["InputDocument"]["properties"], input_schemas.NOT_YET),
-    ):
-        for key in keys:
-            assert "not yet runnable" in properties[key]["description"]
-            assert properties[key]["not"] == {}
-            assert properties[key]["doNotSuggest"] is True
-
-
 def test_every_key_is_described() -> None:
     schema: dict[str, Any] = editor_schema()
     for name, document in {"model": schema, **schema["$defs"]}.items():
@@ -130,7 +115,7 @@ def test_every_key_is_described() -> None:
 
 def test_the_keys_of_inputs_are_those_that_the_checks_know() -> None:
     assert INPUT_KEYS.keys() == KEYWORDS
-    assert OWN_INPUT_KEYS.keys() == input_schemas.OWN_KEYS
+    assert OWN_INPUT_KEYS.keys() == OWN_KEYS
 
 
 def test_it_is_a_schema_for_new_and_old_readers() -> None:

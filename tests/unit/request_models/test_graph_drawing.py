@@ -111,7 +111,7 @@ def test_parts_tell_titles_attempts_times_hosts_and_secrets(compile_text: Compil
 
 def test_a_part_that_nothing_reads_is_drawn_only_if_it_is_asked_for(compile_text: CompileText) -> None:
     plan = plan_of(compile_text)
-    lonely = replace(plan, steps=plan.steps[:1], outputs=())
+    lonely = replace(plan, blocks=plan.steps[:1], outputs=())
 
     ids = {part.id for part in graph_of(lonely).parts}
 
@@ -195,6 +195,6 @@ def test_no_box_lies_over_another_and_all_lie_in_the_picture(compile_text: Compi
 
 def test_a_plan_of_one_step_that_reads_nothing_is_drawn(compile_text: CompileText) -> None:
     plan = plan_of(compile_text)
-    alone = replace(plan, inputs={"type": "object"}, input_order=(), values=(), outputs=(), steps=plan.steps[2:3])
+    alone = replace(plan, inputs={"type": "object"}, input_order=(), values=(), outputs=(), blocks=plan.steps[2:3])
 
     assert "host.account" in to_svg(graph_of(alone))

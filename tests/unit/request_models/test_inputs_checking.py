@@ -18,7 +18,7 @@ def plan(**inputs: dict[str, JsonValue]) -> Plan:
         summary={},
         owners=Owners("a"),
         due=Due(60),
-        steps=(),
+        blocks=(),
         inputs=input_schema(inputs),
     )
 

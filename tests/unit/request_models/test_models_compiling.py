@@ -286,7 +286,7 @@ plans = st.builds(
         {"properties": st.dictionaries(names, st.dictionaries(names, json_values, max_size=2), max_size=2)}
     ),
     due=st.builds(Due, within_seconds=seconds, calendar=names, stops_in=reads),
-    steps=st.lists(steps, max_size=3).map(tuple),
+    blocks=st.lists(steps, max_size=3).map(tuple),
     input_order=reads,
     values=st.lists(st.builds(NamedValue, name=names, value=nodes), max_size=2).map(tuple),
     outputs=st.lists(

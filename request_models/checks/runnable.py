@@ -1,0 +1,66 @@
+"""What is part of the language, and read, typed and planned, but cannot be run by this version yet.
+
+Each of these is refused with that reason, so that it is never silently ignored. What becomes runnable leaves the list.
+"""
+
+from collections.abc import Iterator
+
+from request_models.engine_actions import ENGINE_SPECS
+from request_models.findings import Finding
+from request_models.resolved import Resolved, ResolvedGroup, ResolvedParallel, ResolvedStep
+from request_models.yaml_source import Path
+
+NOT_YET_RUNNABLE = "not-yet-runnable"
+
+_MODEL_KEYS = (
+    "suppliers", "eligible", "prerequisites", "approvals", "starts", "locks", "verify", "notify", "feedback",
+    "triggers", "lease",
+)  # fmt: skip
+_INPUT_KEYS = ("when", "choices", "shown_to")
+
+
+def check(resolved: Resolved) -> Iterator[Finding]:
+    """`not-yet-runnable`."""
+    document = resolved.document
+    for key in _MODEL_KEYS:
+        if key in document.model_fields_set and getattr(document, key) not in (None, ()):
+            yield _not_yet((key,), f"`{key}`")
+    if document.on_failure != "hold":
+        yield _not_yet(("on_failure",), "`on_failure: undo`")
+    if document.due.calendar != "always":
+        yield _not_yet(("due", "calendar"), "a calendar other than `always`")
+    for name, schema in document.inputs.items():
+        for key in _INPUT_KEYS:
+            if key in schema:
+                yield _not_yet(("inputs", name, key), f"`{key}`")
+    for name, output in document.outputs.items():
+        for key in ("once", "to"):
+            if getattr(output, key):
+                yield _not_yet(("outputs", name, key), f"`{key}`")
+    yield from _blocks(resolved)
+
+
+def _blocks(resolved: Resolved) -> Iterator[Finding]:
+    for block in resolved.all_blocks:
+        match block:
+            case ResolvedGroup():
+                yield _not_yet((*block.path, "steps"), "a group of steps")
+            case ResolvedParallel():
+                yield _not_yet((*block.path, "parallel"), "`parallel`")
+            case ResolvedStep():
+                if block.loop is not None:
+                    yield _not_yet((*block.path, "for_each"), "`for_each`")
+                if block.uses in ENGINE_SPECS:
+                    yield _not_yet((*block.path, "uses"), f"`{block.uses}`")
+        if block.document.on_failure != "hold":
+            yield _not_yet((*block.path, "on_failure"), f"`on_failure: {block.document.on_failure}`")
+    for call in resolved.calls:
+        if call.until is not None:
+            yield _not_yet((*call.path, "until"), "`until`")
+        if isinstance(call.document.hosts, dict):
+            yield _not_yet((*call.path, "hosts"), "a map of hosts")
+
+
+def _not_yet(path: Path, what: str) -> Finding:
+    message = f"{what} is part of the language, but not yet runnable in this version"
+    return Finding(path, NOT_YET_RUNNABLE, message, on_key=True)
