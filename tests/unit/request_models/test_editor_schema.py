@@ -25,9 +25,9 @@ RIGHT = sorted(plan.parent / "model.yaml" for plan in GOLDEN.glob("*/plan.json")
 
 # What draft 7 and 2020-12 know and mean alike, and yaml-language-server reads; the last two are its own.
 READABLE = {
-    "$schema", "$defs", "$ref", "title", "description", "default", "type", "enum", "not", "allOf", "anyOf",
+    "$schema", "$defs", "$ref", "title", "description", "default", "type", "enum", "allOf", "anyOf", "if", "then", "else",
     "properties", "required", "additionalProperties", "propertyNames", "minProperties", "items", "minItems", "minimum",
-    "maximum", "exclusiveMinimum", "minLength", "maxLength", "pattern", "doNotSuggest",
+    "maximum", "exclusiveMinimum", "minLength", "maxLength", "pattern",
     "patternErrorMessage",
 }  # fmt: skip
 
@@ -48,7 +48,7 @@ def schemas_in(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for key in ("properties", "$defs"):
         for part in schema.get(key, {}).values():
             yield from schemas_in(part)
-    for key in ("items", "not", "additionalProperties", "propertyNames"):
+    for key in ("items", "additionalProperties", "propertyNames", "if", "then", "else"):
         if isinstance(schema.get(key), dict):
             yield from schemas_in(schema[key])
     for key in ("anyOf", "allOf"):
