@@ -19,7 +19,9 @@ from request_models.actions import (
     ActionSpec,
     EffectClass,
     ErrorClass,
+    Finding,
     Outcome,
+    Presence,
 )
 from request_models.json_values import JsonValue
 
@@ -27,14 +29,19 @@ POLL_SECONDS = 0.01
 """How often a delayed call looks whether it was cancelled."""
 
 
+class Killed(BaseException):
+    """The process is to end here, as if it had been killed: no code of a call's may catch it."""
+
+
 @dataclass(frozen=True)
 class _Reply:
-    """What one call does: wait, have its effect or not, then answer or fail."""
+    """What one call does: wait, have its effect or not, then answer, fail or be killed."""
 
     result: ActionResult | None = None
     failure: ActionFailed | None = None
     delay_seconds: float = 0.0
     has_effect: bool = True
+    kills: bool = False
 
 
 class Memory:
@@ -53,6 +60,9 @@ class Memory:
         self._next: defaultdict[str, deque[_Reply]] = defaultdict(deque)
         self._calls: list[ActionCall] = []
         self._effects: list[ActionCall] = []
+        self._shown: dict[str, JsonValue] = {}
+        self._findings: dict[str, Finding | ActionFailed] = {}
+        self._looks: list[ActionCall] = []
         self._archives: dict[str, bytes] = {}
 
     @property
@@ -73,6 +83,12 @@ class Memory:
         """
         with self._lock:
             return tuple(self._effects)
+
+    @property
+    def looks(self) -> tuple[ActionCall, ...]:
+        """Every call that was only looked for: reads before a call, and probes."""
+        with self._lock:
+            return tuple(self._looks)
 
     def define(self, spec: ActionSpec, archive: bytes | None = None) -> None:
         """Add an action. `archive` is the content its `content_digest` names. Raises ValueError for another's name."""
@@ -112,6 +128,22 @@ class Memory:
         failure = ActionFailed(message, error_class=error_class, code=code, progress=progress)
         self._tell(action, _Reply(failure=failure, delay_seconds=delay_seconds, has_effect=after_effect), times)
 
+    def kill(self, action: str, *, after_effect: bool, times: int = 1) -> None:
+        """Raise Killed in the next `times` calls, before or after their effect."""
+        self._tell(action, _Reply(has_effect=after_effect, kills=True), times)
+
+    def show(self, action: str, value: JsonValue) -> None:
+        """What a read before a call finds from now on; without it, null."""
+        self._usual_outcome(action)
+        with self._lock:
+            self._shown[action] = value
+
+    def find_out(self, action: str, finding: Finding | ActionFailed) -> None:
+        """What its probe says, or how it fails, from now on. Without it a probe knows each effect by its token."""
+        self._usual_outcome(action)
+        with self._lock:
+            self._findings[action] = finding
+
     def find(self, name: str) -> "MemoryAction | None":
         spec = self._spec(name)
         return None if spec is None else MemoryAction(spec, self)
@@ -138,13 +170,34 @@ class Memory:
         self._wait(call, reply.delay_seconds)
         if reply.has_effect and spec.effect is not EffectClass.READ_ONLY:
             self._have_effect(spec, call)
+        if reply.kills:
+            raise Killed
         if reply.failure is not None:
-            failure = reply.failure
-            raise ActionFailed(
-                str(failure), error_class=failure.error_class, code=failure.code, progress=failure.progress
-            )
+            raise _again(reply.failure)
         assert reply.result is not None
         return reply.result
+
+    def read_before(self, call: ActionCall) -> JsonValue:
+        """Record the look, and give what was told to be there."""
+        with self._lock:
+            self._looks.append(call)
+            return self._shown.get(call.action)
+
+    def probe(self, call: ActionCall) -> Finding:
+        """Record the look, and find what was told, or the effect of the call's token. Raises ActionFailed."""
+        with self._lock:
+            self._looks.append(call)
+            told = self._findings.get(call.action)
+            known = any(effect.token == call.token for effect in self._effects)
+        if isinstance(told, ActionFailed):
+            raise _again(told)
+        if told is not None:
+            return told
+        if not known:
+            return Finding(Presence.ABSENT, "No effect of this token is there.")
+        answer = self._always.get(call.action, _Reply()).result
+        usual = ActionResult(self._usual_outcome(call.action), result={})
+        return Finding(Presence.OURS, "The effect of this token is there.", answer or usual)
 
     def _spec(self, name: str) -> ActionSpec | None:
         if name in self._defined:
@@ -190,6 +243,11 @@ class Memory:
             raise ActionFailed(f"{call.action} ran out of time.", error_class=ErrorClass.UNKNOWN, code="Timeout")
 
 
+def _again(failure: ActionFailed) -> ActionFailed:
+    """A new exception like the one told: one that was raised drags its traceback along."""
+    return ActionFailed(str(failure), error_class=failure.error_class, code=failure.code, progress=failure.progress)
+
+
 @dataclass(frozen=True)
 class MemoryAction:
     """One action of a `Memory`."""
@@ -200,3 +258,11 @@ class MemoryAction:
     def run(self, call: ActionCall) -> ActionResult:
         """Record the call and do as the memory was told. Raises ActionFailed."""
         return self.memory.perform(self.spec, replace(call, arguments=dict(call.arguments)))
+
+    def read_before(self, call: ActionCall) -> JsonValue:
+        """What the memory was told is there before a call."""
+        return self.memory.read_before(call)
+
+    def probe(self, call: ActionCall) -> Finding:
+        """What the memory finds of a call that may have arrived. Raises ActionFailed."""
+        return self.memory.probe(call)

@@ -12,8 +12,9 @@ from flows.masking import pointers_holding, secret_texts
 from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, EffectRow, RequestRow, Sealed, StepRow
+from flows.records.secret_values import SEEN
 from flows.records.states import PROVED_ABSENT, AttemptOutcome, EffectState, StepState
-from request_models.actions import ActionResult, ActionSpec, ErrorClass
+from request_models.actions import ActionResult, ErrorClass, Repeating
 from request_models.json_values import JsonValue
 from request_models.plan import Step
 from request_models.secrecy import matching_pointers, secret_pointers
@@ -24,24 +25,42 @@ TOKENS = uuid.UUID("6f5f2c56-0a57-5d0e-9d4c-0b6f6f1f6a11")
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt failed. `code` is the system's own; `progress` goes to the next attempt."""
+    """Why an attempt failed. `code` is the system's own; `progress` goes to the next attempt.
+
+    `repeatable`: what is unknown may be sent again exactly as it was.
+    """
 
     message: str
     error_class: ErrorClass
     code: str
     progress: JsonValue = None
+    repeatable: bool = False
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What the next call of a step's effect is made with, secrets revealed. Nothing is committed yet.
+
+    `pre_read` is what was recorded before the generation's first call. `resent`: that call may have had its effect.
+    """
+
+    generation: int
+    token: uuid.UUID
+    arguments: dict[str, JsonValue]
+    progress: JsonValue
+    pre_read: JsonValue
+    resent: bool
+    secrets: tuple[JsonValue, ...]
+    """Every secret of the request: none may be logged, wherever this call meets it."""
 
 
 @dataclass(frozen=True)
 class Intent:
-    """A call that may now be made: its effect in the ledger, and what it is made with, secrets revealed."""
+    """A call that may now be made: its attempt, and its effect in the ledger."""
 
     effect: EffectRow
     attempt: int
-    arguments: dict[str, JsonValue]
-    progress: JsonValue
-    secrets: tuple[JsonValue, ...]
-    """Every secret of the request: none may be logged, wherever this call meets it."""
+    sending: Sending
 
 
 def effect_token(request_id: str, path: str, generation: int, item_key: str = "") -> uuid.UUID:
@@ -50,13 +69,14 @@ def effect_token(request_id: str, path: str, generation: int, item_key: str = ""
 
 
 class StepLedger:
-    """The record of one step of a claimed request. Writes raise ClaimLost once the claim is stale."""
+    """The record of one step of a claimed request, or of one item of it. Writes raise ClaimLost once it is stale."""
 
-    def __init__(self, records: Records, claim: Claim, request: RequestRow, step: Step) -> None:
+    def __init__(self, records: Records, claim: Claim, request: RequestRow, step: Step, item_key: str = "") -> None:
         self._records = records
         self._epoch = claim.epoch
         self._id = request.id
         self._step = step
+        self._item = item_key
 
     def now(self) -> datetime:
         """The time of the records."""
@@ -64,11 +84,11 @@ class StepLedger:
 
     def row(self) -> StepRow | None:
         """The step as recorded, None before it was reached."""
-        return self._records.read(lambda tx: tx.steps.get(self._id, self._step.path))
+        return self._records.read(lambda tx: tx.steps.get(self._id, self._step.path, item_key=self._item))
 
     def effect(self) -> EffectRow | None:
         """The latest generation of the step's effect."""
-        return self._records.read(lambda tx: tx.effects.current(self._id, self._step.path))
+        return self._records.read(lambda tx: tx.effects.current(self._id, self._step.path, self._item))
 
     @cached_property
     def content(self) -> bytes | None:
@@ -97,7 +117,9 @@ class StepLedger:
 
         def write(tx: Transaction) -> StepRow:
             sealed = self._sealed(tx, "arguments", arguments, declared)
-            return tx.steps.put_started(self._id, self._step.path, sealed, hosts, target, when_value, self._epoch)
+            return tx.steps.put_started(
+                self._id, self._step.path, sealed, hosts, target, when_value, self._epoch, item_key=self._item
+            )
 
         return self._records.run(write)
 
@@ -105,50 +127,75 @@ class StepLedger:
         """Record a step whose condition is false."""
 
         def write(tx: Transaction) -> StepRow:
-            nothing = tx.secrets.seal(self._id, f"steps/{self._step.path}/arguments", {}, ())
-            tx.steps.put_started(self._id, self._step.path, nothing, (), {}, False, self._epoch)
-            return tx.steps.finish(self._id, self._step.path, StepState.SKIPPED, None, why, self._epoch)
+            nothing = tx.secrets.seal(self._id, f"{self._place}/arguments", {}, ())
+            tx.steps.put_started(self._id, self._step.path, nothing, (), {}, False, self._epoch, item_key=self._item)
+            return self._finish(tx, StepState.SKIPPED, None, why)
 
         return self._records.run(write)
 
-    def intend(self, spec: ActionSpec, queued: datetime) -> Intent:
-        """Commit the intent of one call: the attempt, and the open effect with its token."""
-        path, epoch = self._step.path, self._epoch
+    def sending(self) -> Sending:
+        """What the next call is made with: the same generation again, unless it is proved that it left no effect."""
+
+        def look(tx: Transaction) -> Sending:
+            row = tx.steps.get(self._id, self._step.path, item_key=self._item)
+            if row is None:
+                raise NotFound("step", f"{self._id}/{self._step.path}")
+            before = tx.effects.current(self._id, self._step.path, self._item)
+            generation, resent = _next_generation(before)
+            recorded = before.pre_read if before is not None and resent else None
+            return Sending(
+                generation,
+                effect_token(self._id, self._step.path, generation, self._item),
+                _revealed(tx, self._id, row),
+                _last_progress(tx, self._id, self._step.path, self._item),
+                None if recorded is None else tx.secrets.reveal(self._id, recorded),
+                resent,
+                tuple(tx.secrets.all(self._id)),
+            )
+
+        return self._records.read(look)
+
+    def intend(self, sending: Sending, repeating: Repeating, queued: datetime) -> Intent:
+        """Commit the intent of one call: the attempt, and the open effect with its token and what was read before."""
+        lifetime = repeating.token_lifetime
 
         def write(tx: Transaction) -> Intent:
-            row = tx.steps.restart(self._id, path, epoch)
-            progress = _last_progress(tx, self._id, path)
-            generation = _next_generation(tx.effects.current(self._id, path))
-            attempt = tx.steps.start_attempt(self._id, path, self._step.uses, queued, epoch)
+            tx.steps.restart(self._id, self._step.path, self._epoch, item_key=self._item)
+            pre_read = None
+            if not sending.resent and sending.pre_read is not None:
+                pre_read = self._seen(tx, f"{sending.generation}/pre-read", sending.pre_read)
+            attempt = self._start_attempt(tx, queued)
             effect = tx.effects.open(
                 self._id,
-                path,
-                "",
-                generation,
+                self._step.path,
+                self._item,
+                sending.generation,
                 self._step.uses,
-                effect_token(self._id, path, generation),
-                epoch,
-                token_expires=None if spec.token_lifetime is None else self.now() + spec.token_lifetime,
+                sending.token,
+                self._epoch,
+                token_expires=None if lifetime is None else self.now() + lifetime,
+                pre_read=pre_read,
             )
-            return Intent(effect, attempt, _revealed(tx, self._id, row), progress, tuple(tx.secrets.all(self._id)))
+            return Intent(effect, attempt, sending)
 
         return self._records.run(write)
 
     def done(self, intent: Intent, answer: ActionResult) -> None:
         """Record a call that had its outcome, and with it the step."""
-        path, epoch = self._step.path, self._epoch
-        declared = matching_pointers(answer.result, self._step.secret_results)
+        self._records.run(lambda tx: self._done(tx, intent.effect, intent.attempt, answer))
+
+    def adopt(self, effect: EffectRow, answer: ActionResult, queued: datetime) -> None:
+        """Record an effect that a probe found to be ours, and with it the step, as an attempt that called nothing."""
 
         def write(tx: Transaction) -> None:
-            result = self._sealed(tx, "result", answer.result, declared)
-            # What was there before was read by another call, of whose answer no type says what is secret.
-            before = None if answer.before is None else self._sealed(tx, "before", answer.before, [""])
-            tx.effects.close(intent.effect.id, EffectState.DONE, answer.outcome, before, epoch)
-            outcome = AttemptOutcome(answer.outcome.value)
-            tx.steps.finish_attempt(self._id, path, intent.attempt, outcome, None, None, "", None, epoch)
-            tx.steps.finish(self._id, path, StepState.DONE, result, "", epoch)
+            tx.steps.restart(self._id, self._step.path, self._epoch, item_key=self._item)
+            self._done(tx, effect, self._start_attempt(tx, queued), answer)
 
         self._records.run(write)
+
+    def proved_absent(self, effect: EffectRow) -> None:
+        """Record that an unknown effect did not happen: its generation may rise."""
+        self._records.run(lambda tx: tx.effects.close(effect.id, EffectState.FAILED, None, None, self._epoch))
 
     def failed(self, intent: Intent, failure: Failure, effect: EffectState) -> None:
         """Record a call that failed; `effect` says whether it is proved that nothing happened."""
@@ -163,8 +210,7 @@ class StepLedger:
         """Record an attempt that ended before anything was called."""
 
         def write(tx: Transaction) -> None:
-            attempt = tx.steps.start_attempt(self._id, self._step.path, self._step.uses, queued, self._epoch)
-            self._end_attempt(tx, attempt, failure)
+            self._end_attempt(tx, self._start_attempt(tx, queued), failure)
 
         self._records.run(write)
 
@@ -172,31 +218,63 @@ class StepLedger:
         """Record that the step failed for good, until somebody retries it."""
 
         def write(tx: Transaction) -> None:
-            tx.steps.restart(self._id, self._step.path, self._epoch)
-            tx.steps.finish(self._id, self._step.path, StepState.FAILED, None, message, self._epoch)
+            tx.steps.restart(self._id, self._step.path, self._epoch, item_key=self._item)
+            self._finish(tx, StepState.FAILED, None, message)
 
         self._records.run(write)
+
+    @property
+    def _place(self) -> str:
+        """The owner of what is sealed of this step."""
+        return f"steps/{self._step.path}" + (f"[{self._item}]" if self._item else "")
 
     def _sealed(self, tx: Transaction, what: str, value: JsonValue, declared: list[str]) -> Sealed:
         """Seal what is declared secret, and what else holds a secret of the request: systems repeat what they hear."""
         found = pointers_holding(value, secret_texts(tx.secrets.all(self._id)))
-        return tx.secrets.seal(self._id, f"steps/{self._step.path}/{what}", value, [*declared, *found])
+        return tx.secrets.seal(self._id, f"{self._place}/{what}", value, [*declared, *found])
+
+    def _seen(self, tx: Transaction, what: str, value: JsonValue) -> Sealed:
+        """Seal the whole of what a system showed us, since no type says what in it is secret."""
+        return tx.secrets.seal(self._id, f"{SEEN}{self._place}/{what}", value, [""])
+
+    def _start_attempt(self, tx: Transaction, queued: datetime) -> int:
+        return tx.steps.start_attempt(
+            self._id, self._step.path, self._step.uses, queued, self._epoch, item_key=self._item
+        )
+
+    def _done(self, tx: Transaction, effect: EffectRow, attempt: int, answer: ActionResult) -> None:
+        declared = matching_pointers(answer.result, self._step.secret_results)
+        result = self._sealed(tx, "result", answer.result, declared)
+        before = None if answer.before is None else self._seen(tx, f"{effect.generation}/before", answer.before)
+        tx.effects.close(effect.id, EffectState.DONE, answer.outcome, before, self._epoch)
+        self._finish_attempt(tx, attempt, AttemptOutcome(answer.outcome.value), None, None)
+        self._finish(tx, StepState.DONE, result, "")
+
+    def _finish(self, tx: Transaction, state: StepState, result: Sealed | None, message: str) -> StepRow:
+        return tx.steps.finish(self._id, self._step.path, state, result, message, self._epoch, item_key=self._item)
 
     def _end_attempt(self, tx: Transaction, attempt: int, failure: Failure) -> None:
         unknown = failure.error_class is ErrorClass.UNKNOWN
         progress = None
         if failure.progress is not None:
-            progress = self._sealed(tx, f"attempts/{attempt}/progress", failure.progress, [""])
+            progress = self._seen(tx, f"attempts/{attempt}/progress", failure.progress)
+        outcome = AttemptOutcome.UNKNOWN if unknown else AttemptOutcome.FAILED
+        self._finish_attempt(tx, attempt, outcome, failure, progress)
+
+    def _finish_attempt(
+        self, tx: Transaction, attempt: int, outcome: AttemptOutcome, failure: Failure | None, progress: Sealed | None
+    ) -> None:
         tx.steps.finish_attempt(
             self._id,
             self._step.path,
             attempt,
-            AttemptOutcome.UNKNOWN if unknown else AttemptOutcome.FAILED,
-            failure.error_class,
-            failure.code,
-            failure.message,
+            outcome,
+            None if failure is None else failure.error_class,
+            None if failure is None else failure.code,
+            "" if failure is None else failure.message,
             progress,
             self._epoch,
+            item_key=self._item,
         )
 
 
@@ -207,13 +285,17 @@ def _revealed(tx: Transaction, request_id: str, row: StepRow) -> dict[str, JsonV
     return arguments
 
 
-def _last_progress(tx: Transaction, request_id: str, path: str) -> JsonValue:
-    left = [row.progress for row in tx.steps.attempts(request_id) if row.path == path and row.progress is not None]
+def _last_progress(tx: Transaction, request_id: str, path: str, item_key: str) -> JsonValue:
+    of_step = [row for row in tx.steps.attempts(request_id) if (row.path, row.item_key) == (path, item_key)]
+    left = [row.progress for row in of_step if row.progress is not None]
     return tx.secrets.reveal(request_id, left[-1]) if left else None
 
 
-def _next_generation(before: EffectRow | None) -> int:
-    """The generation rises only after proof that the one before had no effect (invariant 3)."""
+def _next_generation(before: EffectRow | None) -> tuple[int, bool]:
+    """The generation of the next call, and whether it was called before.
+
+    It rises only after proof that the one before had no effect (invariant 3).
+    """
     if before is None:
-        return 1
-    return before.generation + 1 if before.state in PROVED_ABSENT else before.generation
+        return 1, False
+    return (before.generation + 1, False) if before.state in PROVED_ABSENT else (before.generation, True)

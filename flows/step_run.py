@@ -1,9 +1,9 @@
 """One step: evaluate once, record the intent, call, record the outcome (invariants 3 to 6).
 
 The order of writes is the point. What a step is called with is committed before the first call, so a retry resends
-exactly that. The intent (an open effect with its token) is committed before each call, so a crash leaves a trace; what
-a crash left open becomes *unknown*, and what is unknown is called again only where that is harmless by the action's
-effect class.
+exactly that. The intent (an open effect with its token, and what was read before it) is committed before each call, so
+a crash leaves a trace; what a crash left open becomes *unknown*. What is unknown is sent again where that is harmless
+by the action's effect class, looked for where there is a probe, and else held for a person (invariant 4).
 """
 
 import logging
@@ -16,12 +16,14 @@ from typing import cast
 
 from connectors.errors import UnknownAction
 from connectors.registry import Registry
+from flows.looking import find, read_before
 from flows.masking import masked, secret_texts
 from flows.records.rows import EffectRow, StepRow
-from flows.records.states import PROVED_ABSENT, EffectState, StepState
+from flows.records.states import EffectState, StepState
 from flows.scope import Scope
-from flows.step_ledger import Failure, Intent, StepLedger
+from flows.step_ledger import Failure, Intent, Sending, StepLedger
 from request_models.actions import (
+    REPEATABLE,
     Action,
     ActionBroken,
     ActionCall,
@@ -30,6 +32,8 @@ from request_models.actions import (
     ActionSpec,
     EffectClass,
     ErrorClass,
+    Presence,
+    Repeating,
 )
 from request_models.expressions import ExpressionError, Omitted, evaluate, render
 from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
@@ -37,8 +41,6 @@ from request_models.plan import Expression, Step
 from request_models.value_types import check_value
 
 _logger = logging.getLogger(__name__)
-
-_REPEATABLE = frozenset({EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.TAKES_TOKEN})
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,7 @@ class StepRun:
             came_of_it = self._attempt(row, queued)
             if isinstance(came_of_it, StepReport):
                 return came_of_it
-            if came_of_it.error_class not in retry.errors or attempt >= retry.attempts:
+            if attempt >= retry.attempts or not self._may_try_again(came_of_it):
                 break
             attempt += 1
             self._log(f"{came_of_it.message} Trying again in {delay:g} s (attempt {attempt} of {retry.attempts}).")
@@ -121,30 +123,92 @@ class StepRun:
         self._ledger.give_up(came_of_it.message)
         return StepReport(self._step.path, StepState.FAILED, message=came_of_it.message)
 
+    def _may_try_again(self, failure: Failure) -> bool:
+        """Whether the model retries such an error. One that is unknown counts as transient where that is harmless."""
+        errors = self._step.retry.errors
+        return failure.error_class in errors or (failure.repeatable and ErrorClass.TRANSIENT in errors)
+
     def _attempt(self, row: StepRow, queued: datetime) -> StepReport | Failure:
-        """One call: intent, call, outcome."""
-        refused = self._refused_by_history()
-        if refused is not None:
-            return refused
+        """Bring the step's effect further by one call, or by finding out what an earlier call did."""
         try:
             action = self._action()
         except (UnknownAction, ActionBroken) as error:
             return self._refuse(Failure(str(error), ErrorClass.REJECTED, "unknown-action"), queued)
-        refused = self._refused_by_contract(action.spec, row)
+        sending = self._ledger.sending()
+        self._secrets = secret_texts(sending.secrets)
+        refused = self._refused_by_contract(action.spec, sending)
         if refused is not None:
             return self._refuse(refused, queued)
-        intent = self._ledger.intend(action.spec, queued)
-        self._secrets = secret_texts(intent.secrets)
+        repeating = action.spec.per_call(sending.arguments)
+        if sending.resent and not self._may_resend(repeating):
+            settled = self._settled(action, row, sending, queued)
+            if settled is not None:
+                return settled
+            sending = self._ledger.sending()
+        return self._called(action, row, sending, repeating, queued)
+
+    def _called(
+        self, action: Action, row: StepRow, sending: Sending, repeating: Repeating, queued: datetime
+    ) -> StepReport | Failure:
+        """One call: read what is there, intent, call, outcome."""
         try:
-            answer = action.run(self._call(intent, row))
+            if not sending.resent:
+                sending = replace(sending, pre_read=read_before(action, self._call(sending, row)))
         except ActionFailed as error:
-            return self._failed(intent, Failure(str(error), error.error_class, error.code, error.progress))
+            return self._refuse(_of(error), queued)
+        intent = self._ledger.intend(sending, repeating, queued)
+        try:
+            answer = action.run(self._call(sending, row, intent.attempt))
+        except ActionFailed as error:
+            failure = _of(error)
         except Exception as error:
             # A connector's bug must leave a record and not an open intent; the traceback goes to the worker's log.
             _logger.exception("the action %s broke", self._step.uses)
             what = f"{self._step.uses} broke with {type(error).__name__}; whether it had an effect is not known."
-            return self._failed(intent, Failure(what, ErrorClass.UNKNOWN, type(error).__name__))
-        return self._answered(intent, answer)
+            failure = Failure(what, ErrorClass.UNKNOWN, type(error).__name__)
+        else:
+            return self._answered(intent, repeating, answer)
+        failure = self._failed(intent, repeating, failure)
+        if failure.error_class is not ErrorClass.UNKNOWN or failure.repeatable or not action.spec.probes:
+            return failure
+        return self._settled(action, row, sending, self._ledger.now()) or replace(
+            failure,
+            message=f"{failure.message} It was looked for and is not there: it had no effect.",
+            error_class=ErrorClass.TRANSIENT,
+        )
+
+    def _settled(self, action: Action, row: StepRow, sending: Sending, queued: datetime) -> StepReport | Failure | None:
+        """What is to be said of an effect that is unknown and must not be sent again; None when it did not happen."""
+        effect = self._ledger.effect()
+        assert effect is not None
+        if not action.spec.probes:
+            return self._refuse(
+                _unknown(effect, "and the action cannot be repeated safely. It was not called again"), queued
+            )
+        try:
+            finding = find(action, lambda: self._call(sending, row), effect, self._ledger.now, self._stop)
+        except ActionFailed as error:
+            return self._refuse(_of(error), queued)
+        self._log(f"Looked for the effect of {effect.action}: {finding.presence.value}. {finding.seen}")
+        if finding.answer is not None:
+            return self._adopted(sending, effect, finding.answer, queued)
+        if finding.presence is Presence.ABSENT:
+            self._ledger.proved_absent(effect)
+            return None
+        found = {
+            Presence.FOREIGN: "and what is there now is not this request's",
+            Presence.CANNOT_TELL: "and looking for it does not tell",
+        }[finding.presence]
+        return self._refuse(_unknown(effect, f"{found}: {finding.seen.rstrip('.')}. It was not called again"), queued)
+
+    def _adopted(
+        self, sending: Sending, effect: EffectRow, answer: ActionResult, queued: datetime
+    ) -> StepReport | Failure:
+        refusal = _refused_as_no_json(answer) or self._refused_by_expectation(sending, answer)
+        if refusal is not None:
+            return self._refuse(refusal, queued)
+        self._ledger.adopt(effect, answer, queued)
+        return StepReport(self._step.path, StepState.DONE, outcome=answer.outcome.value)
 
     def _action(self) -> Action:
         """The action; one with content as it was when the request was accepted. Raises UnknownAction, ActionBroken."""
@@ -153,25 +217,14 @@ class StepRun:
             return self._registry.action(self._step.uses)
         return self._registry.pinned(self._step.uses, content)
 
-    def _refused_by_history(self) -> Failure | None:
-        """What is unknown is not called again unless that is harmless (invariant 4)."""
+    def _may_resend(self, repeating: Repeating) -> bool:
+        """Whether the very same call may be made again; a token counts for as long as the system remembers it."""
+        if repeating.effect is not EffectClass.TAKES_TOKEN:
+            return repeating.effect in REPEATABLE
         effect = self._ledger.effect()
-        if effect is None or effect.state in PROVED_ABSENT or self._may_resend(effect):
-            return None
-        return Failure(
-            f"An earlier call of {effect.action} (begun {effect.opened:%Y-%m-%d %H:%M:%S} UTC) may have had its effect:"
-            " its answer was not seen or not accepted, and the action cannot be repeated safely. It was not called "
-            "again. A person must look at the target and settle what is there.",
-            ErrorClass.UNKNOWN,
-            "outcome-unknown",
-        )
+        return effect is None or effect.token_expires is None or self._ledger.now() < effect.token_expires
 
-    def _may_resend(self, effect: EffectRow) -> bool:
-        if self._step.effect is EffectClass.TAKES_TOKEN and effect.token_expires is not None:
-            return self._ledger.now() < effect.token_expires
-        return self._step.effect in _REPEATABLE
-
-    def _refused_by_contract(self, spec: ActionSpec, row: StepRow) -> Failure | None:
+    def _refused_by_contract(self, spec: ActionSpec, sending: Sending) -> Failure | None:
         """The action must still be the one the plan was compiled for, and take what was rendered."""
         if spec.contract != self._step.contract:
             return Failure(
@@ -180,47 +233,50 @@ class StepRun:
                 ErrorClass.REJECTED,
                 "contract-changed",
             )
-        mismatches = check_value(spec.arguments, self._ledger.arguments(row))
+        mismatches = check_value(spec.arguments, sending.arguments)
         if not mismatches:
             return None
         faults = "; ".join(f"{mismatch.pointer or '/'}: {mismatch.message}" for mismatch in mismatches)
         return Failure(f"{spec.name} does not take these arguments: {faults}", ErrorClass.REJECTED, "arguments")
 
     def _refuse(self, failure: Failure, queued: datetime) -> Failure:
+        failure = replace(failure, message=masked(failure.message, self._secrets))
         self._ledger.failed_before_call(failure, queued)
         return failure
 
-    def _call(self, intent: Intent, row: StepRow) -> ActionCall:
+    def _call(self, sending: Sending, row: StepRow, attempt: int = 1) -> ActionCall:
         deadline = time.monotonic() + self._timeout_seconds
         return ActionCall(
             action=self._step.uses,
-            arguments=intent.arguments,
-            token=intent.effect.token,
+            arguments=sending.arguments,
+            token=sending.token,
             request_id=row.request_id,
             step_path=row.path,
-            attempt=intent.attempt,
+            attempt=attempt,
             target=row.target,
             hosts=row.hosts,
             timeout_seconds=self._timeout_seconds,
             content=self._ledger.content,
-            progress=intent.progress,
+            progress=sending.progress,
+            pre_read=sending.pre_read,
+            resent=sending.resent,
             log=self._log,
             cancelled=lambda: self._stop.is_set() or time.monotonic() > deadline,
         )
 
-    def _answered(self, intent: Intent, answer: ActionResult) -> StepReport | Failure:
-        refusal = _refused_as_no_json(answer) or self._refused_by_expectation(intent, answer)
+    def _answered(self, intent: Intent, repeating: Repeating, answer: ActionResult) -> StepReport | Failure:
+        refusal = _refused_as_no_json(answer) or self._refused_by_expectation(intent.sending, answer)
         if refusal is not None:
             # The call went through; what it did, if its answer is not as expected, nobody can tell.
-            return self._failed(intent, refusal, EffectState.UNKNOWN)
+            return self._failed(intent, repeating, refusal, answered=True)
         self._ledger.done(intent, answer)
         return StepReport(self._step.path, StepState.DONE, outcome=answer.outcome.value)
 
-    def _refused_by_expectation(self, intent: Intent, answer: ActionResult) -> Failure | None:
+    def _refused_by_expectation(self, sending: Sending, answer: ActionResult) -> Failure | None:
         step = self._step
         if step.expect is None:
             return None
-        scope = self._scope() | {"result": answer.result, "args": intent.arguments}
+        scope = self._scope() | {"result": answer.result, "args": sending.arguments}
         try:
             if is_true(evaluate(step.expect, scope), step.expect):
                 return None
@@ -230,14 +286,32 @@ class StepRun:
         message = said if isinstance(said, str) else f"The answer is not what the model expects: {step.expect.source}"
         return Failure(message, ErrorClass.REJECTED, "expectation")
 
-    def _failed(self, intent: Intent, failure: Failure, effect: EffectState | None = None) -> Failure:
+    def _failed(self, intent: Intent, repeating: Repeating, failure: Failure, *, answered: bool = False) -> Failure:
+        """Record a call that failed. The failure of a resend proves nothing about the call before it."""
         unknown = failure.error_class is ErrorClass.UNKNOWN
-        failure = replace(failure, message=masked(failure.message, self._secrets))
-        self._ledger.failed(intent, failure, effect or (EffectState.UNKNOWN if unknown else EffectState.FAILED))
+        may_have_happened = unknown or answered or intent.sending.resent
+        harmless = repeating.effect is EffectClass.READ_ONLY
+        state = EffectState.UNKNOWN if may_have_happened and not harmless else EffectState.FAILED
+        message = masked(failure.message, self._secrets)
+        failure = replace(failure, message=message, repeatable=unknown and self._may_resend(repeating))
+        self._ledger.failed(intent, failure, state)
         return failure
 
     def _log(self, line: str) -> None:
         self._plain_log(masked(line, self._secrets))
+
+
+def _unknown(effect: EffectRow, why: str) -> Failure:
+    return Failure(
+        f"An earlier call of {effect.action} (begun {effect.opened:%Y-%m-%d %H:%M:%S} UTC) may have had its effect:"
+        f" its answer was not seen or not accepted, {why}. A person must look at the target and settle what is there.",
+        ErrorClass.UNKNOWN,
+        "outcome-unknown",
+    )
+
+
+def _of(error: ActionFailed) -> Failure:
+    return Failure(str(error), error.error_class, error.code, error.progress)
 
 
 def _refused_as_no_json(answer: ActionResult) -> Failure | None:

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
+from request_models.durations import parse_duration
 from request_models.json_values import JsonValue
 from request_models.value_types import ObjectType, ValueType
 
@@ -23,6 +24,19 @@ class EffectClass(StrEnum):
     TAKES_TOKEN = "takes-token"
     HAS_PROBE = "has-probe"
     NOT_REPEATABLE = "not-repeatable"
+
+
+REPEATABLE = frozenset({EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.TAKES_TOKEN})
+"""Classes whose calls may be sent again, exactly as they were, when nobody knows whether the first one arrived."""
+
+
+class Presence(StrEnum):
+    """What a probe says of an effect whose outcome is unknown; only what is `ours` is adopted (invariant 4)."""
+
+    OURS = "ours"
+    ABSENT = "absent"
+    FOREIGN = "foreign"
+    CANNOT_TELL = "cannot tell"
 
 
 class Outcome(StrEnum):
@@ -38,7 +52,8 @@ class ErrorClass(StrEnum):
     """What an unsuccessful call says about trying again.
 
     `transient`: no effect, the same call may succeed later. `permanent`: no effect, it never will.
-    `rejected`: the system refused the content of the call. `unknown`: whether it had an effect cannot be told.
+    `rejected`: the system refused the content of the call. `unknown`: whether it had an effect cannot be told. That is
+    said whatever the effect class: execution knows which calls may be sent again exactly, and which must not.
     """
 
     TRANSIENT = "transient"
@@ -55,7 +70,11 @@ class ActionSpec:
     (hex) of the runbook and roles the action runs, None for actions that carry no content. `token_lifetime` is how long
     the system remembers an idempotency token (only with `TAKES_TOKEN`). `target` types what a model may say under
     `target.SYSTEM`, where SYSTEM is `system`; None where there is nothing to choose. `takes_hosts` says that the step
-    needs `hosts:`.
+    needs `hosts:`. `lifetime_argument` names an argument that, when given, makes a call take a token: the duration for
+    which the system promises to honour it (`per_call`).
+
+    `reads_before` and `probes` say that the action is `ReadsBefore` and `Probes`. An absence that a probe sees earlier
+    than `settles` after the call ended is no proof: the call may still be under way, or not be seen everywhere yet.
     """
 
     name: str
@@ -70,6 +89,29 @@ class ActionSpec:
     content_digest: str | None = None
     token_lifetime: timedelta | None = None
     documentation: str = ""
+    lifetime_argument: str | None = None
+    reads_before: bool = False
+    probes: bool = False
+    settles: timedelta = timedelta(0)
+
+    def __post_init__(self) -> None:
+        if self.effect is EffectClass.HAS_PROBE and not self.probes:
+            raise ValueError(f"{self.name} is said to have a probe, and has none")
+
+    def per_call(self, arguments: Mapping[str, JsonValue]) -> "Repeating":
+        """What repeating a call with these arguments means. Raises DurationError for a lifetime that is none."""
+        given = None if self.lifetime_argument is None else arguments.get(self.lifetime_argument)
+        if given is None:
+            return Repeating(self.effect, self.token_lifetime)
+        return Repeating(EffectClass.TAKES_TOKEN, parse_duration(str(given)))
+
+
+@dataclass(frozen=True)
+class Repeating:
+    """What repeating one call means; `token_lifetime` is how long its token is honoured, with `TAKES_TOKEN` only."""
+
+    effect: EffectClass
+    token_lifetime: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -79,8 +121,10 @@ class ActionCall:
     `token` is the idempotency token of the effect, the same for each resend (invariant 3). `hosts` are inventory group
     or host names. `content` is the pinned archive of the runbook (invariant: a retry reruns what was accepted), None
     for actions without content. `progress` is what the previous attempt left in `ActionFailed.progress` (hosts that are
-    done stay done). `log` takes one plain line for the operator; secrets in it are masked by the caller of the action.
-    `cancelled` turns true when the call should stop. `timeout_seconds` is None for no limit of the step's own.
+    done stay done). `pre_read` is what `read_before` gave and was recorded before the effect's first call; None where
+    nothing was read. `resent`: an earlier call of this very effect may have arrived. `log` takes one plain line for the
+    operator; secrets in it are masked by the caller of the action. `cancelled` turns true when the call should stop.
+    `timeout_seconds` is None for no limit of the step's own.
     """
 
     action: str
@@ -94,6 +138,8 @@ class ActionCall:
     timeout_seconds: float | None = None
     content: bytes | None = None
     progress: JsonValue = None
+    pre_read: JsonValue = None
+    resent: bool = False
     log: Callable[[str], None] = lambda line: None
     cancelled: Callable[[], bool] = lambda: False
 
@@ -105,6 +151,19 @@ class ActionResult:
     outcome: Outcome
     result: JsonValue = None
     before: JsonValue = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a probe found. With `OURS`, `answer` is what the call would have answered; `seen` is for a person."""
+
+    presence: Presence
+    seen: str
+    answer: ActionResult | None = None
+
+    def __post_init__(self) -> None:
+        if (self.answer is None) is (self.presence is Presence.OURS):
+            raise ValueError("what is ours has an answer, and nothing else has one")
 
 
 class ActionFailed(Exception):
@@ -135,6 +194,28 @@ class Action(Protocol):
     def spec(self) -> ActionSpec: ...
 
     def run(self, call: ActionCall) -> ActionResult: ...
+
+
+@runtime_checkable
+class ReadsBefore(Protocol):
+    """An action whose spec says `reads_before`."""
+
+    def read_before(self, call: ActionCall) -> JsonValue:
+        """What is there now, as this action needs it later; recorded with the intent, before the call is made.
+
+        It changes nothing. Raises ActionFailed: then the call is not made.
+        """
+
+
+@runtime_checkable
+class Probes(Protocol):
+    """An action whose spec says `probes`."""
+
+    def probe(self, call: ActionCall) -> Finding:
+        """Look whether the effect of a call that may have arrived is there, by its token, its mark, or `call.pre_read`.
+
+        It changes nothing. Raises ActionFailed when it cannot look.
+        """
 
 
 class Connector(Protocol):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from connectors.memory import Memory
 from flows.execution import Execution, FlowRunIdentity, Proceed, Session
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.records.records import Records
@@ -123,6 +124,7 @@ class House:
     stage: Stage
     lifecycle: Lifecycle
     execution: Execution
+    memory: Memory = field(default_factory=Memory)
 
     def publish(self, plan: Plan) -> None:
         self.records.run(lambda tx: (tx.plans.put(plan), tx.publications.put(plan.model, plan.digest)))

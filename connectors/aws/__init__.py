@@ -16,4 +16,4 @@ def connector(settings: Mapping[str, JsonValue], context: ConnectorContext) -> A
     checked = AwsSettings.model_validate(dict(settings))
     if context.environment == "prod":
         checked.refuse_clear_keys()
-    return AwsConnector(checked)
+    return AwsConnector(checked, context.content_folders)

@@ -3,14 +3,15 @@
 import difflib
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from botocore.model import OperationModel
 
 from connectors.aws.calls import AwsAction
 from connectors.aws.clients import Clients
-from connectors.aws.effects import Effect, Effects, load_effects
+from connectors.aws.effect_files import OWN_FILE, load_effects
+from connectors.aws.effects import Effect, Effects
 from connectors.aws.services import Service, Services
 from connectors.aws.settings import REGION_PATTERN, ROLE_PATTERN, AwsSettings
 from request_models.actions import ActionSpec
@@ -30,11 +31,14 @@ class AwsConnector:
     Finding an action reads botocore's model of that one service and makes no client, so it needs no credentials.
     """
 
-    def __init__(self, settings: AwsSettings) -> None:
-        """Raises EffectsInvalid, OSError for the settings' `effects` files."""
+    def __init__(self, settings: AwsSettings, content_folders: Iterable[Path] = ()) -> None:
+        """Raises EffectsInvalid, OSError for the files of effects: those of the content folders, and the settings'."""
         self._settings = settings
-        self._effects: Effects = load_effects(Path(file) for file in settings.effects)
         self._services = Services()
+        found = [folder / OWN_FILE for folder in content_folders]
+        # Of content folders the first wins, of lines the last.
+        own = [file for file in reversed(found) if file.is_file()]
+        self._effects: Effects = load_effects([*own, *settings.effects], self._services)
         self._clients = Clients(settings)
         self._target = _target_type(settings)
 
@@ -87,14 +91,14 @@ class AwsConnector:
     def _make(self, name: str, service: Service, operation_name: str, operation: OperationModel) -> AwsAction:
         effect = self._effects.of(service.name, operation_name)
         spec = self._spec(name, service, operation, effect)
-        return AwsAction(spec, service, operation_name, effect, self._clients, self._settings)
+        return AwsAction(spec, service, effect, self._clients, self._settings)
 
     def _spec(self, name: str, service: Service, operation: OperationModel, effect: Effect) -> ActionSpec:
         pageable = operation.name in service.pageable
         return ActionSpec(
             name=name,
             title=f"{service.model.metadata.get('serviceId', service.name)} {operation.name}",
-            arguments=service.types.arguments(operation, pageable),
+            arguments=service.types.arguments(operation, pageable, effect.token_member),
             result=service.types.result(operation, pageable),
             effect=effect.effect,
             # Within one API version AWS only adds, so this is what changes when the interface does.
@@ -103,6 +107,9 @@ class AwsConnector:
             target=self._target,
             token_lifetime=effect.token_lifetime,
             documentation=_plain(operation.documentation),
+            reads_before=effect.before is not None,
+            probes=effect.probes,
+            settles=effect.settles,
         )
 
 

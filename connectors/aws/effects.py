@@ -1,44 +1,69 @@
-"""What operations do to the world: the reviewed lines of effects.yaml, and those of a user's own files."""
+"""What operations do to the world: one reviewed line each, as effects.yaml writes it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
-from importlib import resources
-from pathlib import Path
-from typing import Annotated, Literal, Self
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 from request_models.actions import EffectClass, ErrorClass, Outcome
 
 Codes = tuple[str, ...]
 
+MARK = "orderly:token"
+"""Key of the tag that says which effect made a thing; its value is the effect's token."""
 
-class EffectsInvalid(ValueError):
-    """A file of effects that cannot be read; the message names the file and the line's operation."""
+
+class LifetimeSource(StrEnum):
+    """Where the lifetime of a token is known from.
+
+    `service-model`: the documentation inside botocore says it. `memory`: the reviewer remembers AWS's pages saying it.
+    `assumed`: AWS says nothing we know of, and the reviewer chose a time that is surely too short.
+    """
+
+    SERVICE_MODEL = "service-model"
+    MEMORY = "memory"
+    ASSUMED = "assumed"
 
 
-class Before(BaseModel):
-    """A read made before the call, so that the outcome says what we did (design section 4, invariant 5).
+class Look(BaseModel):
+    """A read, and how what is looked for is found in its answer.
 
-    `arguments` gives the read its arguments: a dotted path in the call's arguments, or a text with names in braces.
-    `@account` is the account's id, `@region` the call's region. An error in `absent` says that nothing is there yet,
-    one in `foreign` that what is there is somebody else's; any other error of the read is the call's failure.
-    With `among`, a list in the answer is searched for the item that has all of `identified_by` (item path to path in
-    the call's arguments); no such item: nothing is there yet.
+    `arguments` gives the read its arguments: a dotted path in the call's arguments, a text with names in braces, a
+    literal that begins with `=`, or lists and maps of these. `@account` is the account's id, `@region` the call's
+    region, `@token` the effect's token. An error in `absent` says that nothing is there, one in `foreign` that what is
+    there is somebody else's; any other error of the read is the look's failure. With `among`, a list in the answer is
+    searched for the item that has all of `identified_by` (item path to what `arguments` may hold too), or for the first
+    item where nothing identifies it; with `every`, all items are found, as `items`. No such item: nothing is there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     operation: str
-    arguments: dict[str, str] = Field(default_factory=dict)
+    arguments: dict[str, Any] = Field(default_factory=dict)  # JSON: pydantic takes no alias that names itself
     absent: Codes = ()
     foreign: Codes = ()
     among: str | None = None
     identified_by: dict[str, str] = Field(default_factory=dict)
+    every: bool = False
+    answer: dict[str, str] = Field(default_factory=dict)
+    """Members of the call's result, when the look stands in for its answer: `@found`, `@found.PATH`, or a text with
+    `{Argument}`. Members that the read's answer has under the same name are taken from there."""
+
+    @model_validator(mode="after")
+    def _search_is_whole(self) -> Self:
+        if self.among is None and (self.identified_by or self.every):
+            raise ValueError("identified_by and every go with among")
+        return self
+
+
+class Before(Look):
+    """A read made before the call, so that the outcome says what we did (design section 4, invariant 5)."""
+
+    aim: Literal["present", "absent"] = "present"
+    """`absent` for what deletes: where nothing is there it is already so, and what was there is what changed."""
     same: dict[str, str] | None = None
     """Paths in the call's arguments to paths in what was found: where all that is given is found there, it is already
     so. Empty: what is found is always the same; not there: it cannot be compared, and counts as different."""
@@ -46,19 +71,29 @@ class Before(BaseModel):
     """`skip` where a repeated call is refused, or does more than it seems to."""
     when_different: Literal["call", "refuse"] = "call"
     """`refuse` for what creates: something else of that name is there, and it is not ours to change."""
-    answer: dict[str, str] = Field(default_factory=dict)
-    """Members of the result when the call is skipped: `@found.PATH`, or a text with `{Argument}`. Members that the
-    read's answer has under the same name are taken from there."""
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if (self.among is None) != (not self.identified_by):
-            raise ValueError("among goes with identified_by")
+        if self.aim == "absent" and (self.same is not None or self.when_different == "refuse"):
+            raise ValueError("same and when_different are for what makes or changes, not for aim: absent")
         return self
+
+
+class Mark(BaseModel):
+    """The tag that the call puts on what it makes, by which a probe knows it. `member` is the argument of the tags."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    member: str
+    resource_type: str | None = None
+    """With EC2's `TagSpecifications`: what is tagged."""
 
 
 def _duration(value: object) -> object:
     return TypeAdapter(timedelta).validate_python(value) if isinstance(value, str) else value
+
+
+Length = Annotated[timedelta, BeforeValidator(_duration)]
 
 
 class Effect(BaseModel):
@@ -73,17 +108,48 @@ class Effect(BaseModel):
     effect: EffectClass
     why: Annotated[str, Field(min_length=3)]
     outcome: Outcome = Outcome.MADE
-    token_lifetime: Annotated[timedelta | None, BeforeValidator(_duration)] = None
+    token_lifetime: Length | None = None
+    token_lifetime_source: LifetimeSource | None = None
+    token_member: str | None = None
+    """The argument that takes the token, where botocore does not mark it as one."""
     before: Before | None = None
+    mark: Mark | None = None
+    probe: Look | None = None
+    """A look that finds only what this effect made: by its mark, or by the token that AWS shows."""
+    settles: Length = timedelta(seconds=30)
+    """How long after a call its absence is no proof, since it may be under way, or not be seen everywhere."""
     already_so: Codes = ()
     errors: dict[str, ErrorClass] = Field(default_factory=dict)
 
+    @property
+    def probes(self) -> bool:
+        """Whether it can be found out what an unanswered call did."""
+        return self.probe is not None or self.effect is EffectClass.HAS_PROBE
+
+    @model_validator(mode="after")
+    def _token_is_whole(self) -> Self:
+        takes_token = self.effect is EffectClass.TAKES_TOKEN
+        if takes_token != (self.token_lifetime is not None):
+            raise ValueError("token_lifetime goes with the effect takes-token, and only with it")
+        if takes_token != (self.token_lifetime_source is not None):
+            raise ValueError(
+                "token_lifetime_source goes with token_lifetime: service-model, memory or assumed, as you know it"
+            )
+        if self.token_member is not None and not takes_token and self.probe is None:
+            raise ValueError("token_member goes with the effect takes-token, or with a probe that looks for it")
+        return self
+
     @model_validator(mode="after")
     def _is_consistent(self) -> Self:
-        if (self.effect is EffectClass.TAKES_TOKEN) != (self.token_lifetime is not None):
-            raise ValueError("token_lifetime goes with the effect takes-token, and only with it")
-        if self.effect is EffectClass.READ_ONLY and (self.before is not None or self.outcome is not Outcome.READ):
-            raise ValueError("a read-only operation has the outcome read and no read before it")
+        looks = (self.before, self.mark, self.probe)
+        if self.effect is EffectClass.READ_ONLY and (any(looks) or self.outcome is not Outcome.READ):
+            raise ValueError("a read-only operation has the outcome read, and no before, mark or probe")
+        if self.effect is not EffectClass.READ_ONLY and self.outcome is Outcome.READ:
+            raise ValueError("only a read-only operation has the outcome read")
+        if self.effect is EffectClass.HAS_PROBE and self.before is None and self.probe is None:
+            raise ValueError("has-probe needs a probe, or a before that tells what was there")
+        if self.mark is not None and self.probe is None:
+            raise ValueError("mark goes with a probe that looks for it")
         return self
 
 
@@ -99,50 +165,3 @@ class Effects:
     def of(self, service: str, operation: str) -> Effect:
         """What an operation does; `UNREVIEWED` when nobody said."""
         return self.lines.get(f"{service}.{operation}", UNREVIEWED)
-
-
-def load_effects(own_files: Iterable[Path] = ()) -> Effects:
-    """The shipped lines and those of the files given, later ones winning. Raises EffectsInvalid, OSError."""
-    lines = dict(_shipped())
-    for file in own_files:
-        lines.update(_parse(str(file), file.read_text(encoding="utf-8")))
-    return Effects(lines)
-
-
-@cache
-def _shipped() -> Mapping[str, Effect]:
-    file = resources.files("connectors.aws") / "effects.yaml"
-    return _parse("effects.yaml", file.read_text(encoding="utf-8"))
-
-
-def _parse(name: str, text: str) -> Mapping[str, Effect]:
-    try:
-        document = YAML(typ="safe").load(text)
-    except YAMLError as error:
-        raise EffectsInvalid(f"{name} is no YAML: {error}") from error
-    if document is not None and not isinstance(document, dict):
-        raise EffectsInvalid(f"{name} is a map of services to operations, not a {type(document).__name__}")
-    lines: dict[str, Effect] = {}
-    for service, operations in (document or {}).items():
-        if not isinstance(operations, dict):
-            raise EffectsInvalid(f"{name}, {service}: a service holds a map of operations")
-        for operation, line in operations.items():
-            lines[f"{service}.{operation}"] = _line(name, f"{service}.{operation}", line)
-    return lines
-
-
-def _line(file: str, operation: str, line: object) -> Effect:
-    try:
-        return Effect.model_validate(_with_read_outcome(line))
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'the line'}: {problem['msg']}" for problem in error.errors()
-        )
-        raise EffectsInvalid(f"{file}, {operation}: {problems}") from error
-
-
-def _with_read_outcome(line: object) -> object:
-    """Reading is all a read-only operation does; its lines need not say so twice."""
-    if isinstance(line, dict) and line.get("effect") == EffectClass.READ_ONLY.value:
-        return {"outcome": Outcome.READ.value, **line}
-    return line

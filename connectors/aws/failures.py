@@ -1,7 +1,7 @@
 """What went wrong with a call to AWS, sorted: transient, permanent, rejected or unknown.
 
-What a 5xx answer or a lost connection means depends on the operation: where repeating is harmless it is transient, and
-otherwise nobody can tell whether there was an effect.
+After a 5xx answer or a lost connection nobody can tell whether there was an effect, unless the operation only reads.
+Whether it may be sent again is not said here: execution knows, by the effect class.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,7 @@ from dataclasses import dataclass
 from botocore import exceptions as botocore_errors
 from botocore.parsers import ResponseParserError
 
-from request_models.actions import ActionFailed, EffectClass, ErrorClass
-
-REPEATABLE = frozenset({EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.TAKES_TOKEN})
-"""Effect classes whose calls may be sent again when nobody knows whether the first one arrived."""
+from request_models.actions import REPEATABLE, ActionFailed, EffectClass, ErrorClass
 
 TURNED_AWAY = frozenset(
     {
@@ -34,6 +31,7 @@ TURNED_AWAY = frozenset(
         "TooManyRequestsException",
         "TransactionInProgressException",
         # Too busy to take it.
+        "InsufficientInstanceCapacity",
         "ServiceUnavailable",
         "ServiceUnavailableException",
         "Unavailable",
@@ -50,6 +48,8 @@ TURNED_AWAY = frozenset(
         # Temporary credentials ran out; the next call fetches new ones.
         "ExpiredToken",
         "ExpiredTokenException",
+        "TokenRefreshRequired",
+        # EC2's word for the same, and for a clock that is wrong; it cannot be told which.
         "RequestExpired",
     }
 )
@@ -64,8 +64,18 @@ NOT_ALLOWED = frozenset(
         "ForbiddenException",
         "InvalidAccessKeyId",
         "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
         "NotAuthorized",
+        "NotAuthorizedException",
         "OptInRequired",
+        "UnauthorizedAccess",
+        # Keys, signatures and clocks: several services answer 400 to them, so that their status says nothing.
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "RequestTimeTooSkewed",
         "SignatureDoesNotMatch",
         "UnauthorizedException",
         "UnauthorizedOperation",
@@ -82,8 +92,30 @@ QUOTA = frozenset(
         "ServiceQuotaExceededException",
         "TooManyBuckets",
         "VcpuLimitExceeded",
+        "AddressLimitExceeded",
+        "MaxSpotInstanceCountExceeded",
+        "ResourceLimitExceeded",
+        "RouteTableLimitExceeded",
+        "RulesPerSecurityGroupLimitExceeded",
+        "SecurityGroupLimitExceeded",
+        "SubnetLimitExceeded",
+        "VolumeLimitExceeded",
+        "VpcLimitExceeded",
     }
 )
+TOKEN_TAKEN = frozenset(
+    {
+        "IdempotencyException",
+        "IdempotencyParameterMismatch",
+        "IdempotencyParameterMismatchException",
+        "IdempotentParameterMismatch",
+        "IdempotentParameterMismatchException",
+        "InvalidIdempotencyToken",
+        "TokenAlreadyExistsException",
+    }
+)
+"""The token came before, with something else: an effect of that token is there, so it is not proved that nothing is."""
+
 _ANSWER_NOT_UNDERSTOOD = (
     botocore_errors.HTTPClientError,
     botocore_errors.IncompleteReadError,
@@ -103,6 +135,7 @@ _ADVICE = {
     ErrorClass.PERMANENT: "Nothing was changed; trying again will not help until this is mended.",
     ErrorClass.UNKNOWN: "Whether it had an effect is not known: look in AWS before anything is repeated.",
 }
+_SENT_AGAIN = "Whether it had an effect is not known; sending exactly the same again is safe."
 
 
 @dataclass(frozen=True)
@@ -136,11 +169,15 @@ def as_failure(
     else:
         error_class = own_codes.get(code) or _class_of_exception(error, effect)
         said = " ".join(str(error).split())
-    message = _without(f"{place}: {code}: {said.rstrip('.')}. {_ADVICE[error_class]}", secrets)
+    safe = error_class is ErrorClass.UNKNOWN and effect in REPEATABLE and code not in TOKEN_TAKEN
+    advice = _SENT_AGAIN if safe else _ADVICE[error_class]
+    message = _without(f"{place}: {code}: {said.rstrip('.')}. {advice}", secrets)
     return ActionFailed(message, error_class=error_class, code=code)
 
 
 def _class_of_answer(code: str, status: int, effect: EffectClass) -> ErrorClass:
+    if code in TOKEN_TAKEN:
+        return ErrorClass.UNKNOWN
     if code in TURNED_AWAY or status == 429:
         return ErrorClass.TRANSIENT
     if code in NOT_ALLOWED or code in QUOTA or status in {401, 402, 403}:
@@ -171,7 +208,7 @@ def _class_of_exception(error: Exception, effect: EffectClass) -> ErrorClass:
 
 
 def _when_unanswered(effect: EffectClass) -> ErrorClass:
-    return ErrorClass.TRANSIENT if effect in REPEATABLE else ErrorClass.UNKNOWN
+    return ErrorClass.TRANSIENT if effect is EffectClass.READ_ONLY else ErrorClass.UNKNOWN
 
 
 def _status(error: botocore_errors.ClientError) -> int:

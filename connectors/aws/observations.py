@@ -3,16 +3,19 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID
+from typing import cast
 
-from connectors.aws.effects import Before
-from request_models.actions import Outcome
+from connectors.aws.effects import Before, Look
+from request_models.actions import Outcome, Presence
 from request_models.json_values import JsonValue
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What was there before the call: `found` is the answer of the read, None where nothing was."""
+    """What was there at one moment: `found` is what the read found, None where nothing was; `same`: it is already so.
+
+    What was there before the effect's first call is recorded (`to_json`): after a lost answer the world no longer says.
+    """
 
     found: dict[str, JsonValue] | None
     same: bool = False
@@ -21,27 +24,28 @@ class Observation:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome of a call that succeeded after this."""
-        if self.found is None:
-            return Outcome.MADE
-        return Outcome.ALREADY_SO if self.same else Outcome.CHANGED
+        """The outcome of the effect that began with this."""
+        if self.same:
+            return Outcome.ALREADY_SO
+        return Outcome.MADE if self.found is None else Outcome.CHANGED
 
-    def to_progress(self, token: UUID) -> dict[str, JsonValue]:
-        """What the next attempt must know: after a lost answer the world no longer says how it was before."""
-        return {"token": str(token), "found": self.found, "same": self.same}
+    def to_json(self) -> JsonValue:
+        """What is recorded before the call."""
+        return {"found": self.found, "same": self.same}
 
 
-def recorded(progress: JsonValue, token: UUID) -> Observation | None:
-    """What an earlier attempt of the same effect observed; None when there was none, or it was of another effect."""
-    if not isinstance(progress, dict) or progress.get("token") != str(token):
+def recorded(pre_read: JsonValue) -> Observation | None:
+    """What was recorded before the effect's first call, None where nothing was."""
+    if not isinstance(pre_read, dict):
         return None
-    found = progress.get("found")
-    return Observation(found=found if isinstance(found, dict) else None, same=progress.get("same") is True)
+    found = pre_read.get("found")
+    return Observation(found=found if isinstance(found, dict) else None, same=pre_read.get("same") is True)
 
 
-def observe(before: Before, asked: Mapping[str, JsonValue], answer: dict[str, JsonValue]) -> Observation:
+def observe(before: Before, asked: Mapping[str, JsonValue], found: dict[str, JsonValue] | None) -> Observation:
     """What a read found, against what is asked for. Arguments that are not given ask for nothing."""
-    found = answer if before.among is None else _among(before.among, before.identified_by, asked, answer)
+    if before.aim == "absent":
+        return Observation(found=found, same=found is None)
     if found is None or before.same is None:
         return Observation(found=found)
     differs = tuple(
@@ -52,23 +56,59 @@ def observe(before: Before, asked: Mapping[str, JsonValue], answer: dict[str, Js
     return Observation(found=found, same=not differs, differs=differs)
 
 
-def filled(text: str, asked: Mapping[str, JsonValue]) -> JsonValue:
-    """An argument of a read: the value at a path, or a text with paths in braces."""
-    if "{" not in text:
-        return at_path(asked, text)
-    return text.format_map({name: value for name, value in asked.items() if isinstance(value, str)})
+def judge(before: Before, told: Observation, now: Observation) -> Presence:
+    """Whether a call that may have arrived had its effect, by what was recorded before it and what is there now."""
+    if told.same:
+        return Presence.OURS if now.same else Presence.CANNOT_TELL
+    if now.same:
+        return Presence.OURS
+    if now.found == told.found:
+        return Presence.ABSENT
+    comparable = before.aim == "present" and before.same is not None
+    return Presence.FOREIGN if told.found is None and comparable else Presence.CANNOT_TELL
 
 
-def _among(
-    place: str, identified_by: Mapping[str, str], asked: Mapping[str, JsonValue], answer: Mapping[str, JsonValue]
-) -> dict[str, JsonValue] | None:
-    items = at_path(answer, place)
-    for item in items if isinstance(items, list) else []:
-        if isinstance(item, dict) and all(
-            at_path(item, name) == at_path(asked, wanted) for name, wanted in identified_by.items()
-        ):
-            return item
-    return None
+def filled(template: JsonValue, asked: Mapping[str, JsonValue]) -> JsonValue:
+    """An argument of a read: the value at a path, a text with names in braces, a literal after `=`; None if not given.
+
+    Lists and maps are filled part by part.
+    """
+    match template:
+        case str() if template.startswith("="):
+            return template[1:]
+        case str() if "{" in template:
+            return _written(template, asked)
+        case str():
+            return at_path(asked, template)
+        case dict():
+            return {name: filled(value, asked) for name, value in template.items()}
+        case list():
+            return [filled(value, asked) for value in template]
+        case _:
+            return template
+
+
+def _written(text: str, asked: Mapping[str, JsonValue]) -> str | None:
+    try:
+        return text.format_map({name: value for name, value in asked.items() if isinstance(value, str)})
+    except KeyError:
+        return None
+
+
+def found_in(look: Look, asked: Mapping[str, JsonValue], answer: dict[str, JsonValue]) -> dict[str, JsonValue] | None:
+    """What a look was for, in the answer of its read; None where it is not there."""
+    if look.among is None:
+        return answer
+    listed = at_path(answer, look.among)
+    wanted = {place: filled(value, asked) for place, value in look.identified_by.items()}
+    items: list[JsonValue] = [
+        item
+        for item in (listed if isinstance(listed, list) else [])
+        if all(at_path(item, place) == value for place, value in wanted.items())
+    ]
+    if not items:
+        return None
+    return {"items": items} if look.every else cast(dict[str, JsonValue], items[0])
 
 
 def at_path(value: object, path: str) -> JsonValue:

@@ -54,7 +54,10 @@ class Account(Credentials):
 
 
 class AwsSettings(Credentials):
-    """All of `connectors.aws`. `effects` are files like the shipped effects.yaml; their lines win over ours."""
+    """All of `connectors.aws`. `effects` are files like the shipped effects.yaml; their lines win over ours.
+
+    A content folder's `extensions/aws-effects.yaml` is read without being named here.
+    """
 
     endpoint_url: AnyHttpUrl | None = None
     """One endpoint for every service: the sandbox, or a stand-in of AWS."""

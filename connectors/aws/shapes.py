@@ -48,12 +48,15 @@ class ShapeTypes:
         self._arguments = _Translation(f"{service}/", self._lock, unions_are_exact=True)
         self._results = _Translation(f"{service}/result/", self._lock, unions_are_exact=False)
 
-    def arguments(self, operation: OperationModel, pageable: bool) -> ObjectType:
-        """What the operation takes. Its idempotency token need not be given: the call's own is sent."""
+    def arguments(self, operation: OperationModel, pageable: bool, token_member: str | None = None) -> ObjectType:
+        """What the operation takes. Its idempotency token need not be given: the call's own is sent.
+
+        `token_member` takes the token where botocore does not mark a member for it.
+        """
         shape = operation.input_shape
         given = self._arguments.members(shape) if isinstance(shape, StructureShape) else {}
         # Botocore would make a random token up; the effect's own is sent, so that a resend is known as one.
-        tokens = set(operation.idempotent_members) if shape is not None else set()
+        tokens = {*operation.idempotent_members, token_member} if shape is not None else set()
         members = {
             name: Member(type=member.type, required=member.required and name not in tokens)
             for name, member in given.items()

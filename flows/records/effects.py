@@ -28,7 +28,7 @@ class Effects:
         self._clock = clock
         self._claims = claims
 
-    def open(
+    def open(  # noqa: PLR0913 - the columns of one row, each of which must be said
         self,
         request_id: str,
         path: str,
@@ -39,12 +39,14 @@ class Effects:
         epoch: int,
         *,
         token_expires: datetime | None = None,
+        pre_read: Sealed | None = None,
     ) -> EffectRow:
         """Commit the intent of a call, under a live claim, before the call is made.
 
         The same generation may be opened again, to send the same call again, with the token it has; when it was first
-        opened, and when its token expires, stay. Raises Conflict when the effect happened already, when action or token
-        differ, or when the generation rises without proof that the one before left no effect.
+        opened, when its token expires, and what was read before it, stay. Raises Conflict when the effect happened
+        already, when action or token differ, or when the generation rises without proof that the one before left no
+        effect.
         """
         self._claims.check(request_id, epoch, live=True)
         current = self.current(request_id, path, item_key)
@@ -64,6 +66,7 @@ class Effects:
                 state=EffectState.OPEN,
                 opened=self._clock(),
                 token_expires=token_expires,
+                pre_read=pre_read,
             )
             .returning(effects.c.id)
         )

@@ -223,6 +223,9 @@ class AttemptRow:
 class EffectRow:
     """An effect, from its intent on (invariant 3). `before` is the previous value of what was changed.
 
+    `pre_read` is what the action read before the generation's first call, None where it reads nothing; with it, whoever
+    comes after a crash can tell what that call did.
+
     Each resend of a generation bears the same `token`; `token_expires` is when the system forgets it.
     """
 
@@ -237,6 +240,7 @@ class EffectRow:
     state: EffectState
     outcome: Outcome | None
     before: Sealed | None
+    pre_read: Sealed | None
     opened: datetime
     closed: datetime | None
     token_expires: datetime | None

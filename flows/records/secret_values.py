@@ -15,6 +15,10 @@ from flows.records.rows import Sealed
 from flows.records.tables import secrets
 from request_models.json_values import JsonValue, canonical_json
 
+SEEN = "seen/"
+"""Owners that begin so hold what systems showed us: kept encrypted, since there may be a secret in it, but not counted
+among the request's secrets. Each region's name that a read answered would be masked from then on, in every line."""
+
 _ABSENT = object()
 _INDEX = re.compile("0|[1-9][0-9]{0,9}")
 
@@ -52,10 +56,12 @@ class Secrets:
         return value
 
     def all(self, request_id: str) -> list[JsonValue]:
-        """Every secret of a request, so that none of them is ever logged; raises SealBroken, KeyringError."""
-        rows = self._connection.execute(
-            select(secrets.c.owner, secrets.c.pointer).where(secrets.c.request_id == request_id)
-        ).all()
+        """Every secret of a request, so that none of them is ever logged; raises SealBroken, KeyringError.
+
+        What is only kept as `SEEN` is left out.
+        """
+        of_request = select(secrets.c.owner, secrets.c.pointer).where(secrets.c.request_id == request_id)
+        rows = self._connection.execute(of_request.where(secrets.c.owner.not_like(f"{SEEN}%"))).all()
         return [self._open(request_id, row.owner, row.pointer) for row in rows]
 
     def _keep(self, request_id: str, owner: str, pointer: str, secret: JsonValue) -> None:

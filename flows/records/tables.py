@@ -206,6 +206,7 @@ effects = Table(
     Column("state", StateText(EffectState), nullable=False),
     Column("outcome", StateText(Outcome)),
     Column("before", SealedBytes),
+    Column("pre_read", SealedBytes),
     Column("opened", Moment, nullable=False),
     Column("closed", Moment),
     Column("token_expires", Moment),

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import uuid4
@@ -13,8 +14,17 @@ import pytest
 
 from connectors.aws import connector
 from connectors.aws.actions import AwsConnector
+from connectors.aws.calls import AwsAction
 from connectors.registry import ConnectorContext
-from request_models.actions import ActionFailed, ActionResult, EffectClass, ErrorClass, Outcome
+from request_models.actions import (
+    ActionCall,
+    ActionFailed,
+    ActionResult,
+    EffectClass,
+    ErrorClass,
+    Outcome,
+    Presence,
+)
 from request_models.json_values import JsonValue
 
 Run = Callable[..., ActionResult]
@@ -167,14 +177,131 @@ def test_a_membership_is_looked_for_in_a_list(aws: AwsConnector, run: Run, name:
     assert run(aws, "aws.iam.add_user_to_group", arguments).outcome is Outcome.ALREADY_SO
 
 
+def call_of(name: str, arguments: dict[str, JsonValue], **more: object) -> ActionCall:
+    given: dict[str, object] = {"token": uuid4(), "request_id": "r", "step_path": "s", "timeout_seconds": 20.0, **more}
+    return ActionCall(action=name, arguments=arguments, **given)  # type: ignore[arg-type]  # the parts of a call
+
+
+def action_of(aws: AwsConnector, name: str) -> AwsAction:
+    action = aws.find(name)
+    assert action is not None
+    return action
+
+
 def test_a_lost_answer_does_not_hide_who_made_it(aws: AwsConnector, run: Run, name: str) -> None:
-    """The first attempt saw nothing there; the second finds the bucket, and knows that the first made it."""
-    token = uuid4()
-    arguments = {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND}
-    saw_nothing = {"token": str(token), "found": None, "same": False}
-    run(aws, "aws.s3.create_bucket", arguments, token=token)
-    assert run(aws, "aws.s3.create_bucket", arguments, token=token, progress=saw_nothing).outcome is Outcome.MADE
-    assert run(aws, "aws.s3.create_bucket", arguments, progress=saw_nothing).outcome is Outcome.ALREADY_SO
+    """Before the first call nothing was there; the resend finds the bucket, and knows that the first made it."""
+    call = call_of("aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
+    action = action_of(aws, call.action)
+    call = replace(call, pre_read=action.read_before(call))
+    action.run(call)
+    again = action.run(replace(call, resent=True))
+    assert again.outcome is Outcome.MADE
+    assert isinstance(again.result, dict)
+    assert again.result["Location"] == f"/{name}"
+    assert run(aws, call.action, dict(call.arguments)).outcome is Outcome.ALREADY_SO
+
+
+def test_a_resent_change_still_says_what_it_was_before(aws: AwsConnector, run: Run, name: str) -> None:
+    run(aws, "aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
+
+    def tagging(value: str) -> dict[str, JsonValue]:
+        return {"Bucket": name, "Tagging": {"TagSet": [{"Key": "team", "Value": value}]}}
+
+    run(aws, "aws.s3.put_bucket_tagging", tagging("one"))
+    call = call_of("aws.s3.put_bucket_tagging", tagging("two"))
+    action = action_of(aws, call.action)
+    call = replace(call, pre_read=action.read_before(call))
+    action.run(call)
+    again = action.run(replace(call, resent=True))
+    assert again.outcome is Outcome.CHANGED
+    assert again.before == {"TagSet": [{"Key": "team", "Value": "one"}]}
+
+
+def test_a_resent_deletion_knows_that_it_was_there(aws: AwsConnector, run: Run, name: str) -> None:
+    run(aws, "aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
+    call = call_of("aws.s3.delete_bucket", {"Bucket": name})
+    action = action_of(aws, call.action)
+    call = replace(call, pre_read=action.read_before(call))
+    assert action.run(call).outcome is Outcome.CHANGED
+    assert action.run(replace(call, resent=True)).outcome is Outcome.CHANGED
+    assert run(aws, call.action, {"Bucket": name}).outcome is Outcome.ALREADY_SO
+
+
+def test_a_deleted_setting_says_what_it_was(aws: AwsConnector, run: Run, name: str) -> None:
+    run(aws, "aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
+    tags: JsonValue = [{"Key": "team", "Value": "one"}]
+    run(aws, "aws.s3.put_bucket_tagging", {"Bucket": name, "Tagging": {"TagSet": tags}})
+    gone = run(aws, "aws.s3.delete_bucket_tagging", {"Bucket": name})
+    assert (gone.outcome, gone.before) == (Outcome.CHANGED, {"TagSet": tags})
+
+
+@pytest.mark.parametrize(
+    ("action_name", "arguments", "member", "id_name"),
+    [
+        ("aws.ec2.create_vpc", {"CidrBlock": "10.9.0.0/16"}, "Vpc", "VpcId"),
+        ("aws.ec2.create_internet_gateway", {}, "InternetGateway", "InternetGatewayId"),
+        ("aws.ec2.allocate_address", {"Domain": "vpc"}, None, "AllocationId"),
+    ],
+)
+def test_what_a_call_made_is_found_by_the_tag_it_put_there_and_nothing_else_is(
+    aws: AwsConnector, action_name: str, arguments: dict[str, JsonValue], member: str | None, id_name: str
+) -> None:
+    own: JsonValue = [{"ResourceType": RESOURCE[id_name], "Tags": [{"Key": "team", "Value": "web"}]}]
+    call = call_of(action_name, {**arguments, "TagSpecifications": own})
+    action = action_of(aws, action_name)
+    assert action.probe(call).presence is Presence.ABSENT
+    made = action.run(call)
+    found = action.probe(call)
+    assert found.presence is Presence.OURS
+    assert found.answer is not None
+    assert found.answer.outcome is Outcome.MADE
+    assert id_of(found.answer, member, id_name) == id_of(made, member, id_name)
+    assert action.probe(replace(call, token=uuid4())).presence is Presence.ABSENT
+
+
+RESOURCE = {"VpcId": "vpc", "InternetGatewayId": "internet-gateway", "AllocationId": "elastic-ip"}
+
+
+def id_of(answer: ActionResult, member: str | None, id_name: str) -> JsonValue:
+    assert isinstance(answer.result, dict)
+    thing = answer.result if member is None else answer.result[member]
+    assert isinstance(thing, dict)
+    return thing[id_name]
+
+
+def test_a_parameter_that_was_not_there_before_is_ours_and_the_same_again_makes_no_version(
+    aws: AwsConnector, run: Run, failing: Failing, name: str
+) -> None:
+    arguments: dict[str, JsonValue] = {"Name": name, "Value": "v", "Type": "String", "Overwrite": True}
+    call = call_of("aws.ssm.put_parameter", arguments)
+    action = action_of(aws, call.action)
+    call = replace(call, pre_read=action.read_before(call))
+    assert action.probe(call).presence is Presence.ABSENT
+    assert action.run(call).outcome is Outcome.MADE
+    found = action.probe(call)
+    assert found.presence is Presence.OURS
+    assert found.answer is not None
+    assert (found.answer.outcome, found.answer.result) == (Outcome.MADE, {"Version": 1})
+    assert run(aws, call.action, arguments).outcome is Outcome.ALREADY_SO
+    changed = run(aws, call.action, {**arguments, "Value": "w"})
+    assert changed.outcome is Outcome.CHANGED
+    assert action.probe(call).presence is Presence.FOREIGN, "it is there, and is not what this call asked for"
+
+
+def test_a_probe_without_a_record_of_what_was_there_cannot_tell(aws: AwsConnector, name: str) -> None:
+    call = call_of("aws.iam.create_policy", {"PolicyName": name, "PolicyDocument": TRUST})
+    assert action_of(aws, call.action).probe(call).presence is Presence.CANNOT_TELL
+
+
+def test_lines_of_a_content_folder_count_without_being_named(aws_endpoint: str, tmp_path: Path) -> None:
+    (tmp_path / "extensions").mkdir()
+    (tmp_path / "extensions" / "aws-effects.yaml").write_text(
+        "s3:\n  put_object: {effect: idempotent, why: No versioning here.}\n"
+    )
+    context = ConnectorContext(state=tmp_path, content_folders=(tmp_path,))
+    aws = connector({**KEYS, "endpoint_url": aws_endpoint}, context)
+    assert action_of(aws, "aws.s3.put_object").spec.effect is EffectClass.IDEMPOTENT
+    aws.close()
 
 
 def test_bytes_go_in_and_come_out_as_base64(aws: AwsConnector, run: Run, name: str) -> None:
@@ -304,10 +431,10 @@ def silent_endpoint() -> Iterator[str]:
     [
         ("aws.sqs.send_message", {"QueueUrl": "http://127.0.0.1:1/q", "MessageBody": "m"}, ErrorClass.UNKNOWN),
         ("aws.sqs.list_queues", {}, ErrorClass.TRANSIENT),
-        ("aws.ec2.terminate_instances", {"InstanceIds": ["i-12345678"]}, ErrorClass.TRANSIENT),
+        ("aws.ec2.terminate_instances", {"InstanceIds": ["i-12345678"]}, ErrorClass.UNKNOWN),
     ],
 )
-def test_a_request_without_an_answer_is_unknown_unless_it_may_be_repeated(
+def test_a_request_without_an_answer_is_unknown_unless_it_only_reads(
     silent_endpoint: str,
     tmp_path: Path,
     failing: Failing,
@@ -338,28 +465,9 @@ def test_a_call_ends_within_the_steps_timeout(silent_endpoint: str, tmp_path: Pa
     aws.close()
 
 
-def test_the_observation_of_a_failed_attempt_is_handed_to_the_next(aws_endpoint: str, tmp_path: Path, run: Run) -> None:
-    """A call whose answer is lost leaves what was there before in its failure's progress."""
-    aws = make(aws_endpoint, tmp_path)
-    name = f"bucket-{uuid4().hex[:12]}"
-    token = uuid4()
-    run(aws, "aws.s3.create_bucket", {"Bucket": name, "CreateBucketConfiguration": IN_IRELAND})
-    cancelled = iter([False, True])
-    with pytest.raises(ActionFailed) as caught:
-        run(
-            aws,
-            "aws.s3.put_bucket_tagging",
-            {"Bucket": name, "Tagging": {"TagSet": []}},
-            token=token,
-            cancelled=lambda: next(cancelled),
-        )
-    assert caught.value.progress == {"token": str(token), "found": None, "same": False}
-    aws.close()
-
-
 def test_an_undeclared_operation_is_called_all_the_same(aws: AwsConnector, run: Run, name: str) -> None:
-    action = aws.find("aws.ssm.put_parameter")
+    action = aws.find("aws.iam.create_account_alias")
     assert action is not None
     assert action.spec.effect is EffectClass.NOT_REPEATABLE
-    answer = run(aws, "aws.ssm.put_parameter", {"Name": name, "Value": "v", "Type": "String"})
+    answer = run(aws, "aws.iam.create_account_alias", {"AccountAlias": name})
     assert answer.outcome is Outcome.MADE

@@ -1,10 +1,11 @@
-"""The application on SQLite and on PostgreSQL, with the connector `stage`."""
+"""The application on SQLite and on PostgreSQL, with the connectors `stage` and `memory`."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from connectors.memory import Memory
 from connectors.registry import Registry
 from flows.execution import Execution
 from flows.lifecycle import Lifecycle
@@ -20,7 +21,7 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
     settings = load_settings(state=tmp_path, database_url=url)
     records = Records.open(settings.records_url, Keyring.open(settings.keyring_file))
     records.migrate()
-    stage = Stage()
-    registry = Registry([stage])
-    yield House(settings, records, stage, Lifecycle(records, {}), Execution(records, registry, settings))
+    stage, memory = Stage(), Memory()
+    registry = Registry([stage, memory])
+    yield House(settings, records, stage, Lifecycle(records, {}), Execution(records, registry, settings), memory)
     records.close()

@@ -1,134 +1,66 @@
-"""Every line of effects.yaml, held against the shapes it speaks of."""
+"""Every line of effects.yaml, held against the shapes it speaks of; and a user's own lines."""
 
 from pathlib import Path
 
 import pytest
-from botocore.model import ListShape, Shape, StructureShape
 
-from connectors.aws.effects import Effect, EffectsInvalid, load_effects
-from connectors.aws.services import Service, Services
+from connectors.aws.effect_files import EffectsInvalid, load_effects
+from connectors.aws.effect_shapes import misfits
+from connectors.aws.effects import Effect, LifetimeSource
+from connectors.aws.services import Services
 from request_models.actions import EffectClass, Outcome
-from request_models.value_types import ArrayType, LazyType, ObjectType, UnionType, ValueType
 
 SERVICES = Services()
 LINES = load_effects().lines
 
 
-def of(line: str) -> tuple[Service, str]:
-    service_name, _, operation = line.rpartition(".")
-    service = SERVICES.get(service_name)
-    assert service is not None, f"{line}: AWS has no service {service_name}"
-    return service, operation
-
-
-def input_shape(service: Service, operation: str) -> StructureShape:
-    model = service.operation(operation)
-    assert model is not None, f"{service.name} has no operation {operation}"
-    return model.input_shape or StructureShape("Empty", {"type": "structure", "members": {}})
-
-
-def has_path(shape: Shape | None, path: str) -> bool:
-    for name in path.split("."):
-        if not isinstance(shape, StructureShape) or name not in shape.members:
-            return False
-        shape = shape.members[name]
-    return True
-
-
-def at(shape: Shape, path: str) -> Shape:
-    for name in path.split("."):
-        assert isinstance(shape, StructureShape)
-        shape = shape.members[name]
-    return shape
-
-
-def known_argument(shape: StructureShape, path: str) -> bool:
-    return path in {"@account", "@region"} or has_path(shape, path)
+def reads(name: str) -> bool:
+    return name in LINES and LINES[name].effect is EffectClass.READ_ONLY
 
 
 @pytest.mark.parametrize("line", sorted(LINES))
-def test_the_operation_exists(line: str) -> None:
-    service, operation = of(line)
-    assert operation in service.operations
+def test_a_line_fits_the_operations_it_speaks_of(line: str) -> None:
+    service, _, operation = line.rpartition(".")
+    assert list(misfits(SERVICES, service, operation, LINES[line], reads)) == []
 
 
-@pytest.mark.parametrize("line", sorted(name for name, effect in LINES.items() if effect.before is not None))
-def test_the_read_before_it_fits_the_shapes(line: str) -> None:
-    service, operation = of(line)
-    before = LINES[line].before
-    assert before is not None
-    assert LINES[f"{service.name}.{before.operation}"].effect is EffectClass.READ_ONLY
-    asked, read = input_shape(service, operation), input_shape(service, before.operation)
-    for name, text in before.arguments.items():
-        assert name in read.members
-        places = [part.split("}")[0] for part in text.split("{")[1:]] or [text]
-        assert all(known_argument(asked, place) for place in places), text
-    model = service.operation(before.operation)
-    assert model is not None
-    found = model.output_shape
-    if before.among is not None:
-        listed = at(found, before.among)
-        assert isinstance(listed, ListShape)
-        found = listed.member
-        for item, wanted in before.identified_by.items():
-            assert has_path(found, item)
-            assert has_path(asked, wanted)
-    for wanted, place in (before.same or {}).items():
-        assert known_argument(asked, wanted), wanted
-        assert has_path(found, place), place
+def test_the_operations_a_platform_team_uses_most_are_reviewed() -> None:
+    acting = [name for name, line in LINES.items() if line.effect is not EffectClass.READ_ONLY]
+    assert len(acting) >= 150
 
 
-@pytest.mark.parametrize(
-    "line", sorted(name for name, effect in LINES.items() if effect.before and effect.before.answer)
-)
-def test_the_answer_of_a_skipped_call_has_known_members(line: str) -> None:
-    service, operation = of(line)
-    model, before = service.operation(operation), LINES[line].before
-    assert model is not None
-    assert before is not None
-    assert set(before.answer) <= set(model.output_shape.members)
+def test_what_may_answer_with_what_was_there_already_is_looked_at_before() -> None:
+    """Else its outcome would be `made`, and undo would delete what somebody else made."""
+    blind = {
+        name
+        for name, line in LINES.items()
+        if line.effect is EffectClass.IDEMPOTENT and line.outcome is Outcome.MADE and line.before is None
+    }
+    refused_or_known = {
+        "cloudfront.create_invalidation",  # the CallerReference is the request's own
+        "ec2.attach_internet_gateway",
+        "ec2.attach_volume",
+        "ec2.create_route",
+        "lambda.add_permission",
+        "organizations.attach_policy",
+    }
+    assert blind == refused_or_known, "these are refused the second time"
 
 
-@pytest.mark.parametrize("line", sorted(name for name, effect in LINES.items() if effect.before is not None))
-def test_what_is_read_before_holds_no_secret(line: str) -> None:
-    """It is kept in the records as `before`, and as progress for the next attempt."""
-    service, _ = of(line)
-    before = LINES[line].before
-    assert before is not None
-    model = service.operation(before.operation)
-    assert model is not None
-    # AWS marks the id of a key as sensitive; it names a key and opens nothing.
-    assert set(secret_places(service.types.result(model, pageable=False))) <= {"KMSMasterKeyID"}
-
-
-def secret_places(of_type: ValueType, name: str = "", depth: int = 0) -> list[str]:
-    """Names of the members whose values are secret, down to where shapes begin to repeat."""
-    if depth > 12:
-        return []
-    inner: list[tuple[str, ValueType]] = []
-    match of_type:
-        case LazyType():
-            inner = [(name, of_type.resolved)]
-        case ObjectType():
-            inner = [(key, member.type) for key, member in of_type.members.items()]
-            inner += [(name, of_type.others)] if of_type.others is not None else []
-        case ArrayType():
-            inner = [(name, of_type.items)]
-        case UnionType():
-            inner = [(name, option) for option in of_type.options]
-        case _:
-            pass
-    return [name] * of_type.secret + [found for key, part in inner for found in secret_places(part, key, depth + 1)]
-
-
-@pytest.mark.parametrize(
-    "line", sorted(name for name, effect in LINES.items() if effect.effect is EffectClass.TAKES_TOKEN)
-)
-def test_what_takes_a_token_has_a_member_for_it(line: str) -> None:
-    service, operation = of(line)
-    model = service.operation(operation)
-    assert model is not None
-    assert model.idempotent_members
+def test_a_lifetime_said_to_stand_in_the_service_model_stands_there() -> None:
+    said = {28800: "8 hours", 600: "10 minutes", 900: "15 minutes"}
+    for name, line in LINES.items():
+        if line.token_lifetime_source is not LifetimeSource.SERVICE_MODEL:
+            continue
+        assert line.token_lifetime is not None
+        service = SERVICES.get(name.partition(".")[0])
+        assert service is not None
+        operation = service.operation(name.partition(".")[2])
+        assert operation is not None
+        documented = " ".join(
+            operation.input_shape.members[token].documentation for token in operation.idempotent_members
+        )
+        assert said[int(line.token_lifetime.total_seconds())] in documented, name
 
 
 def test_a_read_only_line_reads() -> None:
@@ -153,25 +85,89 @@ def test_a_user_adds_lines_and_wins_over_ours(tmp_path: Path) -> None:
         ("{effect: read-only}", "why: Field required"),
         ("{effect: harmless, why: I think so.}", "effect"),
         ("{effect: takes-token, why: It has one.}", "token_lifetime goes with"),
+        ("{effect: takes-token, token_lifetime: PT1H, why: It has one.}", "token_lifetime_source goes with"),
+        ("{effect: has-probe, why: It has one.}", "has-probe needs a probe"),
+        ("{effect: has-probe, why: x y z, mark: {member: Tags}}", "has-probe needs a probe"),
         ("{effect: idempotent, token_lifetime: PT1H, why: x y z}", "token_lifetime goes with"),
         ("{effect: read-only, outcome: made, why: x y z}", "read-only operation"),
-        ("{effect: idempotent, why: x y z, before: {operation: get_x, among: Items}}", "among goes with identified_by"),
+        ("{effect: idempotent, why: x y z, before: {operation: get_x, every: true}}", "every go with among"),
         ("{effect: idempotent, why: x y z, speed: 3}", "speed: Extra inputs"),
         ("nothing", "the line"),
     ],
 )
-def test_a_wrong_line_is_refused_with_file_and_operation(tmp_path: Path, line: str, why: str) -> None:
+def test_a_wrong_line_is_refused_with_file_line_and_operation(tmp_path: Path, line: str, why: str) -> None:
     own = tmp_path / "own.yaml"
-    own.write_text(f"s3:\n  list_parts: {line}\n")
-    with pytest.raises(EffectsInvalid, match=rf"own\.yaml, s3\.list_parts: .*{why}"):
+    own.write_text(f"# mine\ns3:\n  list_parts: {line}\n")
+    with pytest.raises(EffectsInvalid, match=rf"own\.yaml:3: s3\.list_parts: .*{why}"):
         load_effects([own])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("s4:\n  list_parts: {effect: read-only, why: A list.}\n", ":2: s4.list_parts: AWS has no service 's4'"),
+        ("s3:\n  list_part: {effect: read-only, why: A list.}\n", ":2: s3.list_part: s3 has no operation"),
+        (
+            "s3:\n  head_bucket: {effect: idempotent, why: I think so.}\n",
+            ":2: s3.head_bucket: it was reviewed as read-only, and stays so",
+        ),
+        (
+            "s3:\n  list_parts: {effect: read-only, why: A list.}\n\n  delete_bucket: {effect: read-only, why: Oh.}\n",
+            ":4: s3.delete_bucket: it has an effect .* cannot be called read-only",
+        ),
+        (
+            (
+                "sqs:\n  send_message:\n    effect: takes-token\n    why: It says so.\n    token_lifetime: PT5M\n"
+                "    token_lifetime_source: memory\n"
+            ),
+            ":2: sqs.send_message: it has no member for a token",
+        ),
+        (
+            (
+                "sqs:\n  send_message:\n    effect: takes-token\n    why: It says so.\n    token_lifetime: soon\n"
+                "    token_lifetime_source: memory\n"
+            ),
+            ":5: sqs.send_message: token_lifetime: ",
+        ),
+        (
+            (
+                "iam:\n  create_access_key:\n    effect: has-probe\n    why: It says.\n    mark: {member: UserName}\n"
+                "    probe: {operation: list_access_key, arguments: {User: Nobody}}\n"
+            ),
+            ":2: iam.create_access_key: probe: 'list_access_key' is not known as a read-only operation",
+        ),
+        (
+            (
+                "iam:\n  create_access_key:\n    effect: has-probe\n    why: It says so.\n"
+                "    probe: {operation: list_access_keys, arguments: {User: Nobody}, among: Keys}\n"
+            ),
+            (
+                ":2: iam.create_access_key: probe: list_access_keys takes no 'User'\n"
+                ".*there is no argument 'Nobody'\n.*answers no list 'Keys'"
+            ),
+        ),
+    ],
+)
+def test_a_line_that_does_not_fit_aws_or_the_review_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(text)
+    with pytest.raises(EffectsInvalid, match=rf"own\.yaml{said}"):
+        load_effects([own])
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("s3:\n  list_parts: {effect: none}\n  put_x: {effect: idempotent, why: A guess.}\ns4: 3\n")
+    with pytest.raises(EffectsInvalid) as caught:
+        load_effects([own])
+    assert [line.split(":")[1] for line in str(caught.value).splitlines()] == ["2", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("text", ["s3: [", "s3: {a: 1", "- s3", "s3: 3"])
 def test_a_file_that_is_no_map_of_maps_is_refused(tmp_path: Path, text: str) -> None:
     own = tmp_path / "own.yaml"
     own.write_text(text)
-    with pytest.raises(EffectsInvalid, match=r"own\.yaml"):
+    with pytest.raises(EffectsInvalid, match=r"own\.yaml:1"):
         load_effects([own])
 
 

@@ -36,7 +36,13 @@ def sort(
         ("AnythingElse", 429, ErrorClass.TRANSIENT),
         ("OperationAborted", 409, ErrorClass.TRANSIENT),
         ("ExpiredToken", 400, ErrorClass.TRANSIENT),
+        ("InsufficientInstanceCapacity", 500, ErrorClass.TRANSIENT),
         ("AccessDenied", 403, ErrorClass.PERMANENT),
+        ("InvalidSignatureException", 400, ErrorClass.PERMANENT),
+        ("IncompleteSignature", 400, ErrorClass.PERMANENT),
+        ("RequestTimeTooSkewed", 403, ErrorClass.PERMANENT),
+        ("MissingAuthenticationToken", 400, ErrorClass.PERMANENT),
+        ("IdempotentParameterMismatch", 400, ErrorClass.UNKNOWN),
         ("UnauthorizedOperation", 403, ErrorClass.PERMANENT),
         ("LimitExceeded", 409, ErrorClass.PERMANENT),
         ("ServiceQuotaExceededException", 402, ErrorClass.PERMANENT),
@@ -76,15 +82,23 @@ def test_what_never_left_is_known_and_what_was_not_answered_is_not(error: Except
     assert sort(error).error_class is expected
 
 
-@pytest.mark.parametrize("effect", [EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.TAKES_TOKEN])
-@pytest.mark.parametrize("error", [answer("InternalError", 500), errors.ReadTimeoutError(endpoint_url="https://x")])
-def test_an_unanswered_call_that_may_be_repeated_is_transient(effect: EffectClass, error: Exception) -> None:
-    assert sort(error, effect).error_class is ErrorClass.TRANSIENT
+UNANSWERED = [answer("InternalError", 500), errors.ReadTimeoutError(endpoint_url="https://x")]
 
 
-@pytest.mark.parametrize("effect", [EffectClass.NOT_REPEATABLE, EffectClass.HAS_PROBE])
-def test_an_unanswered_call_that_may_not_be_repeated_is_unknown(effect: EffectClass) -> None:
-    assert sort(answer("InternalError", 500), effect).error_class is ErrorClass.UNKNOWN
+@pytest.mark.parametrize("error", UNANSWERED)
+def test_an_unanswered_read_is_transient(error: Exception) -> None:
+    assert sort(error, EffectClass.READ_ONLY).error_class is ErrorClass.TRANSIENT
+
+
+@pytest.mark.parametrize("effect", sorted(set(EffectClass) - {EffectClass.READ_ONLY}))
+@pytest.mark.parametrize("error", UNANSWERED)
+def test_an_unanswered_call_is_unknown_even_where_it_may_be_sent_again(error: Exception, effect: EffectClass) -> None:
+    """Transient would mean that there was no effect: the next call would get a new token, and do it twice."""
+    failure = sort(error, effect)
+    assert failure.error_class is ErrorClass.UNKNOWN
+    assert ("sending exactly the same again is safe" in str(failure)) is (
+        effect in {EffectClass.IDEMPOTENT, EffectClass.TAKES_TOKEN}
+    )
 
 
 def test_a_line_of_effects_sorts_its_own_codes() -> None:

@@ -1,12 +1,10 @@
 """What a read before the call says about the outcome."""
 
-from uuid import uuid4
-
 import pytest
 
-from connectors.aws.effects import Before
-from connectors.aws.observations import Observation, filled, observe, recorded
-from request_models.actions import Outcome
+from connectors.aws.effects import Before, Look
+from connectors.aws.observations import Observation, filled, found_in, judge, observe, recorded
+from request_models.actions import Outcome, Presence
 from request_models.json_values import JsonValue
 
 TAGS = Before(operation="get_tags", same={"Tagging.TagSet": "TagSet"})
@@ -17,7 +15,7 @@ def tags(*pairs: str) -> list[JsonValue]:
 
 
 def outcome(before: Before, asked: dict[str, JsonValue], found: dict[str, JsonValue]) -> Outcome:
-    return observe(before, asked, found).outcome
+    return observe(before, asked, found_in(before, asked, found)).outcome
 
 
 def test_nothing_there_is_made() -> None:
@@ -83,12 +81,65 @@ def test_an_argument_of_a_read_is_a_path_or_a_text() -> None:
     assert filled("arn:aws:sns:{@region}:{@account}:{Name}", asked) == "arn:aws:sns:eu-west-1:123456789012:t"
 
 
-def test_the_first_attempts_observation_reaches_the_next_attempt_of_the_same_effect_only() -> None:
-    token = uuid4()
-    seen = Observation(found={"TagSet": tags("a1")}, same=False, differs=("Tagging.TagSet",))
-    kept = recorded(seen.to_progress(token), token)
+def test_arguments_of_a_read_may_be_literals_and_nested() -> None:
+    asked: dict[str, JsonValue] = {"@token": "t-1", "Name": "n"}
+    template: JsonValue = [{"Name": "=tag:orderly:token", "Values": ["@token", "Name"], "Max": 3}]
+    assert filled(template, asked) == [{"Name": "tag:orderly:token", "Values": ["t-1", "n"], "Max": 3}]
+    assert filled("arn:{Missing}", asked) is None
+
+
+def test_what_bears_the_token_is_found_one_or_all() -> None:
+    answer: dict[str, JsonValue] = {"Vpcs": [{"VpcId": "a"}, {"VpcId": "b"}]}
+    assert found_in(Look(operation="d", among="Vpcs"), {}, answer) == {"VpcId": "a"}
+    assert found_in(Look(operation="d", among="Vpcs", every=True), {}, answer) == {"items": answer["Vpcs"]}
+    assert found_in(Look(operation="d", among="Vpcs"), {}, {"Vpcs": []}) is None
+
+
+GONE = Before(operation="get", aim="absent")
+
+
+def test_deleting_what_is_not_there_is_already_so_and_what_is_there_is_changed() -> None:
+    assert observe(GONE, {}, None).outcome is Outcome.ALREADY_SO
+    assert observe(GONE, {}, {"Policy": "{}"}).outcome is Outcome.CHANGED
+
+
+@pytest.mark.parametrize("before", [Observation(found={"TagSet": tags("a1")}), Observation(found=None, same=True)])
+def test_what_was_read_before_the_call_comes_back_from_the_record(before: Observation) -> None:
+    kept = recorded(before.to_json())
     assert kept is not None
-    assert kept.outcome is Outcome.CHANGED
-    assert kept.found == seen.found
-    assert recorded(seen.to_progress(token), uuid4()) is None
-    assert recorded(None, token) is None
+    assert (kept.found, kept.same, kept.outcome) == (before.found, before.same, before.outcome)
+    assert recorded(None) is None
+
+
+SET = Before(operation="get", same={"Value": "Value"})
+UNCOMPARED = Before(operation="get")
+ASKED: dict[str, JsonValue] = {"Value": "new"}
+
+
+@pytest.mark.parametrize(
+    ("before", "then", "now", "presence"),
+    [
+        (SET, None, None, Presence.ABSENT),
+        (SET, None, {"Value": "new"}, Presence.OURS),
+        (SET, None, {"Value": "theirs"}, Presence.FOREIGN),
+        (SET, {"Value": "old"}, {"Value": "new"}, Presence.OURS),
+        (SET, {"Value": "old"}, {"Value": "old"}, Presence.ABSENT),
+        (SET, {"Value": "old"}, {"Value": "other"}, Presence.CANNOT_TELL),
+        (SET, {"Value": "old"}, None, Presence.CANNOT_TELL),
+        (SET, {"Value": "new"}, {"Value": "new"}, Presence.OURS),
+        (SET, {"Value": "new"}, {"Value": "other"}, Presence.CANNOT_TELL),
+        (UNCOMPARED, None, {"Value": "new"}, Presence.CANNOT_TELL),
+        (UNCOMPARED, {"Value": "old"}, {"Value": "old"}, Presence.ABSENT),
+        (GONE, {"Value": "old"}, None, Presence.OURS),
+        (GONE, {"Value": "old"}, {"Value": "old"}, Presence.ABSENT),
+        (GONE, {"Value": "old"}, {"Value": "other"}, Presence.CANNOT_TELL),
+        (GONE, None, None, Presence.OURS),
+        (GONE, None, {"Value": "x"}, Presence.CANNOT_TELL),
+    ],
+)
+def test_only_what_became_as_asked_since_the_record_is_ours(
+    before: Before, then: dict[str, JsonValue] | None, now: dict[str, JsonValue] | None, presence: Presence
+) -> None:
+    told = recorded(observe(before, ASKED, then).to_json())
+    assert told is not None
+    assert judge(before, told, observe(before, ASKED, now)) is presence

@@ -178,6 +178,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=True),
         sa.Column("before", sa.LargeBinary(), nullable=True),
+        sa.Column("pre_read", sa.LargeBinary(), nullable=True),
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
         sa.Column("token_expires", sa.BigInteger(), nullable=True),
