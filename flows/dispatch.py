@@ -243,7 +243,7 @@ class Dispatcher:
             self._records.run(
                 lambda tx: start_again(tx, request, "a retry needs a run, and its own is gone from Prefect")
             )
-        elif run.final:
+        elif run.final or run.type == "PAUSED":
             self._flow_runs.retry(run.id)
 
 

@@ -7,24 +7,27 @@ thread renews; every write to the ledger carries the claim's epoch, so a process
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Literal, Self, cast
 
 from connectors.registry import Registry
+from flows.block_ledger import BlockLedger
+from flows.frames import ROOT
 from flows.holder import end, is_gone, is_here, this_process
 from flows.masking import pointers_holding, secret_texts
 from flows.records.errors import ClaimLost, NotFound, RecordsUnavailable
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, RequestRow
 from flows.records.states import RequestState, StepState
-from flows.scope import Scope, execution_scope
+from flows.scope import request_frames
 from flows.settings import Settings
 from flows.step_ledger import StepLedger
-from flows.step_run import StepReport, StepRun
+from flows.step_run import StepRun
+from flows.walk import Passage, Pause, StepReport, Unit, Walk
 from request_models.expressions import ExpressionError, Omitted, render
 from request_models.json_values import JsonValue
-from request_models.plan import Plan, Step
+from request_models.plan import Plan
 from request_models.secrecy import secret_pointers
 
 WORKER = "orderly-worker"
@@ -171,7 +174,7 @@ class Session:
         self._over = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="orderly-claim", daemon=True)
         self._renewal.start()
-        self._failed: StepReport | None = None
+        self._frames = records.read(lambda tx: request_frames(tx, plan, request, settings.public))
 
     @classmethod
     def begin(cls, records: Records, registry: Registry, settings: Settings, claim: Claim) -> Self:
@@ -199,32 +202,38 @@ class Session:
         request, plan = records.run(write)
         return cls(records, registry, settings, claim, request, plan)
 
-    def steps(self) -> tuple[Step, ...]:
-        """The steps in the order in which they run."""
-        return self.plan.steps
+    def walk(self, run: Callable[[Unit], StepReport]) -> Passage:
+        """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule."""
+        ledger = BlockLedger(self._records, self._claim)
+        most = self._settings.worker.branches
+        return Walk(self.plan, self._frames, ledger, run, self._lost, most).whole()
 
-    def run_step(self, step: Step, log: Callable[[str], None]) -> StepReport:
+    def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""
+        ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key)
         report = StepRun(
-            step,
-            StepLedger(self._records, self._claim, self.request, step),
+            unit.step,
+            ledger,
             self._registry,
-            scope=self._scope,
+            scope=lambda: self._frames.scope(unit.frame),
             default_timeout_seconds=self._settings.step_timeout_seconds,
             log=log,
             stop=self._lost,
         ).report()
-        if report.state is StepState.FAILED:
-            self._failed = report
-        return report
+        if report.state is not StepState.STARTED:
+            self._frames.put(unit.frame, unit.step.path, ledger.entry() or {"state": report.state.value})
+        return replace(report, label=unit.label)
 
-    def finish(self) -> End:
+    def finish(self, passage: Passage) -> End | Suspend:
         """Record where the request stands after its steps, and give the claim back.
 
-        Fulfilled with its outputs if every step is done or skipped; otherwise on hold, for a person to choose.
+        Fulfilled with its outputs if all came to an outcome; waiting if something is to be waited for; otherwise on
+        hold, for a person to choose.
         """
-        if self._failed is not None:
-            return self._hold(f"{self._failed.path}: {self._failed.message}")
+        if passage.failures:
+            return self._hold("; ".join(f"{report.name}: {report.message}" for report in passage.failures))
+        if passage.pauses:
+            return self._wait(passage.pauses)
         try:
             outputs = self._outputs()
         except ExpressionError as error:
@@ -243,6 +252,25 @@ class Session:
         self._records.run(fulfil)
         return End("completed", "Completed", "The request is fulfilled.")
 
+    def _wait(self, pauses: tuple[Pause, ...]) -> Suspend:
+        """Let the worker go; the keeper wakes the request at the earliest moment that something waits for."""
+        moments = [pause.until for pause in pauses if pause.until is not None]
+        why = "; ".join(dict.fromkeys(pause.why for pause in pauses))
+
+        def wait(tx: Transaction) -> None:
+            tx.requests.move(
+                self.request.id,
+                RequestState.WAITING,
+                actor=WORKER,
+                why=why,
+                epoch=self._claim.epoch,
+                wake_at=min(moments, default=None),
+            )
+            tx.claims.release(self._claim)
+
+        self._records.run(wait)
+        return Suspend(f"Request {self.request.id} waits: {why}")
+
     def _hold(self, why: str) -> End:
         def hold(tx: Transaction) -> None:
             tx.requests.move(self.request.id, RequestState.ON_HOLD, actor=WORKER, why=why, epoch=self._claim.epoch)
@@ -252,7 +280,7 @@ class Session:
         return End("failed", "Failed", why)
 
     def _outputs(self) -> dict[str, JsonValue]:
-        scope = self._scope()
+        scope = self._frames.scope(ROOT)
         rendered: dict[str, JsonValue] = {}
         for output in self.plan.outputs:
             value = render(output.value, scope)
@@ -263,9 +291,6 @@ class Session:
                 shown["url"] = cast(JsonValue, render(output.url, scope))
             rendered[output.name] = shown
         return rendered
-
-    def _scope(self) -> Scope:
-        return self._records.read(lambda tx: execution_scope(tx, self.plan, self.request, self._settings.public))
 
     def __enter__(self) -> Self:
         return self

@@ -23,8 +23,18 @@ from flows.dispatch import (
     start_again,
 )
 from flows.holder import is_gone
+from flows.lifecycle import RETRY
 from flows.publishing import prefect_client
-from flows.reconciliation import Finding, Hold, Runner, StartAgain, crashes_without_progress, examine, runner_of
+from flows.reconciliation import (
+    Finding,
+    Hold,
+    Runner,
+    StartAgain,
+    Wake,
+    crashes_without_progress,
+    examine,
+    runner_of,
+)
 from flows.records.errors import RecordsUnavailable
 from flows.records.records import Records, Transaction
 from flows.records.rows import RequestRow
@@ -34,6 +44,7 @@ from flows.wiring import Application
 
 _WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD)
 _DEPLOYMENTS_EVERY = 30.0
+_WAKES_AT_ONCE = 50
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +71,11 @@ class Keeper:
     def dispatch(self) -> None:
         """Deliver what is due to Prefect."""
         self._dispatcher.deliver_due()
+
+    def wake(self) -> None:
+        """Let the waiting requests go on whose time has come."""
+        for request in self._records.read(lambda tx: tx.requests.to_wake(self._clock(), _WAKES_AT_ONCE)):
+            self._records.run(lambda tx, request=request: _wake(tx, request))  # type: ignore[misc]
 
     def keep_deployments(self) -> None:
         """Have the deployments of all models as they were published."""
@@ -100,6 +116,8 @@ class Keeper:
     def _act(self, request: RequestRow, run: FlowRunView | None, finding: Finding) -> None:
         if isinstance(finding, StartAgain):
             self._start_again(request, finding)
+        elif isinstance(finding, Wake):
+            self._records.run(lambda tx: tx.outbox.put(RETRY, request.id, {}))
         elif isinstance(finding, Hold):
             self._records.run(lambda tx: self._hold(tx, request, finding))
         elif run is not None:
@@ -141,6 +159,14 @@ class Keeper:
         return runner_of(tx.claims.get(request.id), None, self._clock(), is_gone) is Runner.MAY_LIVE
 
 
+def _wake(tx: Transaction, request: RequestRow) -> None:
+    """Let a request go on, unless somebody changed it since it was looked at."""
+    current = tx.requests.get_for_update(request.id)
+    if current is not None and current.version == request.version:
+        tx.requests.move(request.id, RequestState.IN_PROGRESS, actor=KEEPER, why="its time has come")
+        tx.outbox.put(RETRY, request.id, {})
+
+
 def run_keeper(settings: Settings) -> None:
     """Keep until SIGTERM or SIGINT."""
     stop = threading.Event()
@@ -159,6 +185,7 @@ def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> Non
     """Run the loops until `stop` is set; what is down is waited for."""
     loops = [
         _Loop(keeper.dispatch, settings.dispatch_every),
+        _Loop(keeper.wake, settings.dispatch_every),
         _Loop(keeper.reconcile, settings.reconcile_every),
         _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
     ]

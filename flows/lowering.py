@@ -26,10 +26,9 @@ from flows.execution import End, Execution, FlowRunIdentity, Proceed, Session, S
 from flows.records.errors import ClaimLost
 from flows.records.states import StepState
 from flows.settings import load_settings
-from flows.step_run import StepReport
 from flows.summary import summarise
+from flows.walk import StepReport, Unit
 from flows.wiring import Application
-from request_models.plan import Step
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State
@@ -83,9 +82,12 @@ def _run(application: Application, request_id: str) -> End:
         log(entry.message)
         return entry
     with entry.session as session:
-        reports = _run_steps(session)
-        end = session.finish()
+        reports: list[StepReport] = []
+        passage = session.walk(lambda unit: _run_step(session, unit, reports))
+        end = session.finish(passage)
     _publish_summary(application, session, reports, end)
+    if isinstance(end, Suspend):
+        _suspend(end.message)
     return end
 
 
@@ -103,24 +105,14 @@ def _enter(execution: Execution, request_id: str, log: Callable[[str], None]) ->
         time.sleep(entry.seconds)
 
 
-def _run_steps(session: Session) -> list[StepReport]:
-    reports = []
-    for step in session.steps():
-        report = _run_step(session, step)
-        reports.append(report)
-        if report.state is StepState.FAILED:
-            break
-    return reports
-
-
-def _run_step(session: Session, step: Step) -> StepReport:
-    """Run one step as a Prefect task that bears its name."""
+def _run_step(session: Session, unit: Unit, reports: list[StepReport]) -> StepReport:
+    """Run one step as a Prefect task that bears its name. May run in a thread of its own, in the run's context."""
     outcome: StepReport | Exception | None = None
 
     def run() -> "State[Any]":
         nonlocal outcome
         try:
-            outcome = session.run_step(step, _line_logger())
+            outcome = session.run_step(unit, _line_logger())
         except ClaimLost as lost:
             _leave(lost)
         except Exception as error:
@@ -131,8 +123,8 @@ def _run_step(session: Session, step: Step) -> StepReport:
 
     Task(
         fn=run,
-        name=step.path,
-        task_run_name=step.path.replace("{", "{{").replace("}", "}}"),
+        name=unit.step.path,
+        task_run_name=unit.label.replace("{", "{{").replace("}", "}}"),
         retries=0,
         retry_delay_seconds=0,
         timeout_seconds=None,
@@ -144,11 +136,14 @@ def _run_step(session: Session, step: Step) -> StepReport:
     if isinstance(outcome, Exception):
         raise outcome
     if outcome is None:
-        raise RuntimeError(f"Prefect did not run the task of step {step.path!r}; see its state in Prefect's UI.")
+        raise RuntimeError(f"Prefect did not run the task of step {unit.label!r}; see its state in Prefect's UI.")
+    reports.append(outcome)
     return outcome
 
 
 def _state_of_step(report: StepReport) -> "State[Any]":
+    if report.pause is not None:
+        return Completed(name="Waiting", message=report.message)
     match report.state:
         case StepState.FAILED:
             return Failed(message=report.message)
@@ -186,7 +181,7 @@ def _leave(lost: ClaimLost) -> NoReturn:
     os._exit(LEAVE_STATE_ALONE)
 
 
-def _publish_summary(application: Application, session: Session, reports: list[StepReport], end: End) -> None:
+def _publish_summary(application: Application, session: Session, reports: list[StepReport], end: End | Suspend) -> None:
     """Leave an artifact for the operator. The request has its outcome already, so no failure here may change it."""
     try:
         create_markdown_artifact(

@@ -71,7 +71,14 @@ class Show:
     after: float = SOON
 
 
-Finding = StartAgain | Hold | Show
+@dataclass(frozen=True)
+class Wake:
+    """Have the run go on: it sleeps, though its request does not wait any more."""
+
+    after: float = SOON
+
+
+Finding = StartAgain | Hold | Show | Wake
 
 
 class Runner(StrEnum):
@@ -110,7 +117,9 @@ def examine(request: RequestRow, run: RunSeen | None, runner: Runner) -> Finding
     return _examine_settled(request, run)
 
 
-def _examine_to_run(request: RequestRow, run: RunSeen | None, runner: Runner) -> Finding | None:
+def _examine_to_run(  # noqa: PLR0911 - one case a type of state
+    request: RequestRow, run: RunSeen | None, runner: Runner
+) -> Finding | None:
     if run is None:
         return StartAgain("its run is gone from Prefect")
     if not run.deployed and run.type not in {"RUNNING", "PENDING"}:
@@ -131,6 +140,8 @@ def _examine_to_run(request: RequestRow, run: RunSeen | None, runner: Runner) ->
         case "CANCELLING":
             # Its worker is about to end it; without one, nobody is.
             return Hold(PREFECT_UI, "its run was cancelled in Prefect, reason unknown", after=STALE)
+        case "PAUSED":
+            return Wake()
         case _:
             return None
 

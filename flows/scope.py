@@ -6,8 +6,10 @@ A scope lives in memory only, for one rendering; it is never stored, logged or h
 from collections.abc import Mapping
 from datetime import datetime
 
+from flows.frames import Entry, Frames
 from flows.records.records import Transaction
-from flows.records.rows import Person, RequestRow
+from flows.records.rows import Person, RequestRow, StepRow
+from flows.records.states import StepState
 from request_models.inputs import scope_inputs
 from request_models.json_values import JsonValue
 from request_models.plan import Plan
@@ -37,10 +39,10 @@ def order_scope(
     }
 
 
-def execution_scope(
+def request_frames(
     tx: Transaction, plan: Plan, request: RequestRow, public_settings: Mapping[str, JsonValue]
-) -> Scope:
-    """What a step sees: the order, its values, and every step that has come to an outcome."""
+) -> Frames:
+    """What the steps of a request see: the order, its values, and every step that has come to an outcome."""
     inputs = tx.secrets.reveal(request.id, request.inputs)
     scope = order_scope(
         plan,
@@ -53,14 +55,16 @@ def execution_scope(
     )
     if request.values is not None:
         scope["values"] = tx.secrets.reveal(request.id, request.values)
-    steps: dict[str, JsonValue] = {}
-    for row in tx.steps.all(request.id):
-        step: dict[str, JsonValue] = {"state": row.state.value, "args": tx.secrets.reveal(request.id, row.arguments)}
-        if row.result is not None:
-            step["result"] = tx.secrets.reveal(request.id, row.result)
-        steps[row.path] = step
-    scope["steps"] = steps
-    return scope
+    ended = [row for row in tx.steps.all(request.id) if row.state is not StepState.STARTED]
+    return Frames(scope, {(row.path, row.item_key): step_entry(tx, row) for row in ended})
+
+
+def step_entry(tx: Transaction, row: StepRow) -> Entry:
+    """What `steps.ID` holds of a step, secrets revealed."""
+    entry: Entry = {"state": row.state.value, "args": tx.secrets.reveal(row.request_id, row.arguments)}
+    if row.result is not None:
+        entry["result"] = tx.secrets.reveal(row.request_id, row.result)
+    return entry
 
 
 def _person(person: Person) -> dict[str, JsonValue]:

@@ -79,6 +79,8 @@ class WorkerSettings(_Part):
     limit: int = Field(default_factory=lambda: max(4, 2 * (os.cpu_count() or 1)), ge=1)
     """Flow runs at a time; by default two a processor, four at least."""
     poll_seconds: float = Field(default=1.0, gt=0)
+    branches: int = Field(default=8, ge=1)
+    """Branches of one `parallel` block at a time."""
 
 
 class Settings(BaseSettings):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from flows.frames import Entry
 from flows.masking import pointers_holding, secret_texts
 from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
-from flows.records.rows import Claim, EffectRow, RequestRow, Sealed, StepRow
+from flows.records.rows import AttemptRow, Claim, EffectRow, RequestRow, Sealed, StepRow
 from flows.records.secret_values import SEEN
 from flows.records.states import PROVED_ABSENT, AttemptOutcome, EffectState, StepState
+from flows.scope import step_entry
 from request_models.actions import ActionResult, ErrorClass, Repeating
 from request_models.json_values import JsonValue
 from request_models.plan import Step
@@ -85,6 +87,15 @@ class StepLedger:
     def row(self) -> StepRow | None:
         """The step as recorded, None before it was reached."""
         return self._records.read(lambda tx: tx.steps.get(self._id, self._step.path, item_key=self._item))
+
+    def entry(self) -> Entry | None:
+        """What expressions see of the step, None for one that could not even be evaluated."""
+
+        def read(tx: Transaction) -> Entry | None:
+            row = tx.steps.get(self._id, self._step.path, item_key=self._item)
+            return None if row is None else step_entry(tx, row)
+
+        return self._records.read(read)
 
     def effect(self) -> EffectRow | None:
         """The latest generation of the step's effect."""
@@ -213,6 +224,25 @@ class StepLedger:
             self._end_attempt(tx, self._start_attempt(tx, queued), failure)
 
         self._records.run(write)
+
+    def not_yet(self, intent: Intent) -> None:
+        """Record a look whose answer was not as wished yet. It changed nothing, so its effect is closed."""
+
+        def write(tx: Transaction) -> None:
+            tx.effects.close(intent.effect.id, EffectState.FAILED, None, None, self._epoch)
+            self._finish_attempt(tx, intent.attempt, AttemptOutcome.READ, None, None)
+
+        self._records.run(write)
+
+    def tries_since(self, moment: datetime) -> list[AttemptRow]:
+        """The attempts of this step, or item, that ended since a moment."""
+        return [
+            row
+            for row in self._records.read(lambda tx: tx.steps.attempts(self._id))
+            if (row.path, row.item_key) == (self._step.path, self._item)
+            and row.ended is not None
+            and row.started >= moment
+        ]
 
     def give_up(self, message: str) -> None:
         """Record that the step failed for good, until somebody retries it."""

@@ -9,19 +9,20 @@ by the action's effect class, looked for where there is a probe, and else held f
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from connectors.errors import UnknownAction
 from connectors.registry import Registry
 from flows.looking import find, read_before
 from flows.masking import masked, secret_texts
-from flows.records.rows import EffectRow, StepRow
-from flows.records.states import EffectState, StepState
+from flows.records.rows import AttemptRow, EffectRow, StepRow
+from flows.records.states import AttemptOutcome, EffectState, StepState
 from flows.scope import Scope
 from flows.step_ledger import Failure, Intent, Sending, StepLedger
+from flows.walk import Pause, StepReport
 from request_models.actions import (
     REPEATABLE,
     Action,
@@ -35,6 +36,7 @@ from request_models.actions import (
     Presence,
     Repeating,
 )
+from request_models.durations import say_duration
 from request_models.expressions import ExpressionError, Omitted, evaluate, render
 from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
 from request_models.plan import Expression, Step
@@ -42,16 +44,18 @@ from request_models.value_types import check_value
 
 _logger = logging.getLogger(__name__)
 
+RETRY_HELD_SECONDS = 60.0
+"""A longer pause between attempts holds no worker: the keeper wakes the request (design section 2)."""
+LOOK_HELD_SECONDS = 5.0
+"""The same between looks: to start a run again takes about as long."""
+_ABOUT_NOW = timedelta(seconds=1)
+
 
 @dataclass(frozen=True)
-class StepReport:
-    """How a step stands. `cached`: nothing was called, the outcome was on record. `message` is for the operator."""
+class NotYet:
+    """A look that found the thing not as wished yet."""
 
-    path: str
-    state: StepState
-    cached: bool = False
-    outcome: str | None = None
-    message: str = ""
+    message: str
 
 
 class StepRun:
@@ -107,28 +111,86 @@ class StepRun:
         return self._ledger.start(arguments, _host_names(step, scope), _target(step, scope), when_value)
 
     def _attempt_until_done(self, row: StepRow, queued: datetime) -> StepReport:
-        retry, delay = self._step.retry, self._step.retry.delay_seconds
-        attempt = 1
+        """Attempts, looks and the pauses between them; a long pause is left to the keeper, who wakes the request."""
+        since = row.taken_up if row.state is StepState.STARTED else queued
+        tries = self._ledger.tries_since(since)
+        attempt = 1 + sum(one.outcome is not AttemptOutcome.READ for one in tries)
+        early = self._too_early(tries, attempt)
+        if early is not None:
+            return early
         while True:
             came_of_it = self._attempt(row, queued)
             if isinstance(came_of_it, StepReport):
                 return came_of_it
-            if attempt >= retry.attempts or not self._may_try_again(came_of_it):
-                break
-            attempt += 1
-            self._log(f"{came_of_it.message} Trying again in {delay:g} s (attempt {attempt} of {retry.attempts}).")
-            if self._stop.wait(delay):
-                break
-            delay, queued = delay * retry.factor, self._ledger.now()
-        self._ledger.give_up(came_of_it.message)
-        return StepReport(self._step.path, StepState.FAILED, message=came_of_it.message)
+            if isinstance(came_of_it, NotYet):
+                waited = self._between_looks(came_of_it, since)
+            elif attempt >= self._step.retry.attempts or not self._may_try_again(came_of_it):
+                return self._given_up(came_of_it.message)
+            else:
+                attempt += 1
+                waited = self._between_attempts(came_of_it, attempt)
+            if waited is not None:
+                return waited
+            queued = self._ledger.now()
+
+    def _too_early(self, tries: Sequence[AttemptRow], attempt: int) -> StepReport | None:
+        """The request may have been woken for another step: this one keeps its own pause."""
+        if not tries or tries[-1].ended is None:
+            return None
+        looked = tries[-1].outcome is AttemptOutcome.READ or tries[-1].error_code in self._not_yet
+        polling = self._step.polling
+        pause = polling.every_seconds if looked and polling is not None else self._delay(attempt)
+        until = tries[-1].ended + timedelta(seconds=pause)
+        held = LOOK_HELD_SECONDS if looked else RETRY_HELD_SECONDS
+        if pause <= held or until - self._ledger.now() <= _ABOUT_NOW:
+            return None
+        return self._paused("its time has not come", until)
+
+    def _between_looks(self, look: "NotYet", since: datetime) -> StepReport | None:
+        """Wait for the next look, or report that it is to be waited for, or that there is no time for one."""
+        polling = self._step.polling
+        assert polling is not None, "only a step that polls is not there yet"
+        until = self._ledger.now() + timedelta(seconds=polling.every_seconds)
+        if until > since + timedelta(seconds=polling.within_seconds):
+            within = say_duration(polling.within_seconds)
+            return self._given_up(f"It was not as wished within {within}: {look.message}")
+        return self._wait(f"{look.message} Looking again", until, LOOK_HELD_SECONDS)
+
+    def _between_attempts(self, failure: Failure, attempt: int) -> StepReport | None:
+        until = self._ledger.now() + timedelta(seconds=self._delay(attempt))
+        what = f"{failure.message} Trying again (attempt {attempt} of {self._step.retry.attempts})"
+        waited = self._wait(what, until, RETRY_HELD_SECONDS)
+        if waited is None and self._stop.is_set():
+            return self._given_up(failure.message)
+        return waited
+
+    def _delay(self, attempt: int) -> float:
+        """Seconds before an attempt, from the second on."""
+        retry = self._step.retry
+        return retry.delay_seconds * retry.factor ** max(attempt - 2, 0)
+
+    def _wait(self, what: str, until: datetime, held_seconds: float) -> StepReport | None:
+        """Wait in this process if it is short; else the report that it is to be waited for."""
+        seconds = max((until - self._ledger.now()).total_seconds(), 0.0)
+        self._log(f"{what} in {seconds:g} s.")
+        if seconds > held_seconds:
+            return self._paused(what, until)
+        self._stop.wait(seconds)
+        return None
+
+    def _paused(self, why: str, until: datetime) -> StepReport:
+        return StepReport(self._step.path, StepState.STARTED, message=why, pause=Pause(why, until))
+
+    def _given_up(self, message: str) -> StepReport:
+        self._ledger.give_up(message)
+        return StepReport(self._step.path, StepState.FAILED, message=message)
 
     def _may_try_again(self, failure: Failure) -> bool:
         """Whether the model retries such an error. One that is unknown counts as transient where that is harmless."""
         errors = self._step.retry.errors
         return failure.error_class in errors or (failure.repeatable and ErrorClass.TRANSIENT in errors)
 
-    def _attempt(self, row: StepRow, queued: datetime) -> StepReport | Failure:
+    def _attempt(self, row: StepRow, queued: datetime) -> "StepReport | Failure | NotYet":
         """Bring the step's effect further by one call, or by finding out what an earlier call did."""
         try:
             action = self._action()
@@ -149,7 +211,7 @@ class StepRun:
 
     def _called(
         self, action: Action, row: StepRow, sending: Sending, repeating: Repeating, queued: datetime
-    ) -> StepReport | Failure:
+    ) -> "StepReport | Failure | NotYet":
         """One call: read what is there, intent, call, outcome."""
         try:
             if not sending.resent:
@@ -169,6 +231,8 @@ class StepRun:
         else:
             return self._answered(intent, repeating, answer)
         failure = self._failed(intent, repeating, failure)
+        if failure.code in self._not_yet:
+            return NotYet(failure.message)
         if failure.error_class is not ErrorClass.UNKNOWN or failure.repeatable or not action.spec.probes:
             return failure
         return self._settled(action, row, sending, self._ledger.now()) or replace(
@@ -264,13 +328,38 @@ class StepRun:
             cancelled=lambda: self._stop.is_set() or time.monotonic() > deadline,
         )
 
-    def _answered(self, intent: Intent, repeating: Repeating, answer: ActionResult) -> StepReport | Failure:
+    @property
+    def _not_yet(self) -> tuple[str, ...]:
+        """Codes of errors that polling outlives."""
+        return () if self._step.polling is None else self._step.polling.not_yet
+
+    def _answered(self, intent: Intent, repeating: Repeating, answer: ActionResult) -> "StepReport | Failure | NotYet":
         refusal = _refused_as_no_json(answer) or self._refused_by_expectation(intent.sending, answer)
         if refusal is not None:
             # The call went through; what it did, if its answer is not as expected, nobody can tell.
             return self._failed(intent, repeating, refusal, answered=True)
+        looked = self._looked(intent, repeating, answer)
+        if looked is not None:
+            return looked
         self._ledger.done(intent, answer)
         return StepReport(self._step.path, StepState.DONE, outcome=answer.outcome.value)
+
+    def _looked(self, intent: Intent, repeating: Repeating, answer: ActionResult) -> "Failure | NotYet | None":
+        """What polling says of an answer; None when it is as wished, or nothing is polled."""
+        polling = self._step.polling
+        if polling is None:
+            return None
+        scope = self._scope() | {"result": answer.result, "args": intent.sending.arguments}
+        try:
+            if polling.fails is not None and is_true(evaluate(polling.fails, scope), polling.fails):
+                message = f"It will never be as wished: {polling.fails.source}"
+                return self._failed(intent, repeating, Failure(message, ErrorClass.REJECTED, "poll-failed"))
+            if is_true(evaluate(polling.until, scope), polling.until):
+                return None
+        except ExpressionError as error:
+            return self._failed(intent, repeating, Failure(str(error), ErrorClass.REJECTED, "expression"))
+        self._ledger.not_yet(intent)
+        return NotYet(f"Not yet: {polling.until.source}.")
 
     def _refused_by_expectation(self, sending: Sending, answer: ActionResult) -> Failure | None:
         step = self._step

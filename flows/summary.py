@@ -7,11 +7,11 @@ import html
 import re
 from collections.abc import Sequence
 
-from flows.execution import End
+from flows.execution import End, Suspend
 from flows.records.rows import RequestRow
 from flows.records.states import StepState
 from flows.settings import Settings
-from flows.step_run import StepReport
+from flows.walk import StepReport
 from request_models.plan import Plan, Step
 
 _OUTCOMES = {
@@ -23,13 +23,15 @@ _OUTCOMES = {
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+!|~:/@.-])")
 
 
-def summarise(plan: Plan, request: RequestRow, reports: Sequence[StepReport], end: End, settings: Settings) -> str:
+def summarise(
+    plan: Plan, request: RequestRow, reports: Sequence[StepReport], end: End | Suspend, settings: Settings
+) -> str:
     """The Markdown of one entry into a request: its steps and effects, what went wrong, and what to do next."""
     link = f"{settings.api.url}/v1/requests/{request.id}"
     parts = [
         f"# {_text(title_of(plan))}",
         f"Request [{request.id}]({link}), ordered by {_text(request.requester.name or request.requester.id)}.",
-        f"**{_text(end.name)}**: {_text(end.message)}",
+        f"**{_text(end.name if isinstance(end, End) else 'Waiting')}**: {_text(end.message)}",
         _steps(plan.steps, reports),
         _next(end, reports, settings),
     ]
@@ -42,32 +44,36 @@ def title_of(plan: Plan) -> str:
 
 
 def _steps(steps: Sequence[Step], reports: Sequence[StepReport]) -> str:
-    reported = {report.path: report for report in reports}
+    """A line a step; of a loop, a line an item."""
     lines = ["| step | action | state | effect |", "|---|---|---|---|"]
     for step in steps:
-        state, effect = _state_and_effect(reported.get(step.path))
-        lines.append(f"| {_text(step.path)} | {_text(step.uses)} | {state} | {effect} |")
+        reported: dict[str, StepReport | None] = {one.name: one for one in reports if one.path == step.path}
+        for name, report in sorted((reported or {step.path: None}).items()):
+            state, effect = _state_and_effect(report)
+            lines.append(f"| {_text(name)} | {_text(step.uses)} | {state} | {effect} |")
     return "\n".join(lines)
 
 
 def _state_and_effect(report: StepReport | None) -> tuple[str, str]:
     if report is None:
         return "not reached", ""
+    if report.pause is not None:
+        return "waiting", ""
     if report.state is StepState.SKIPPED:
         return "skipped", ""
     state = "done before" if report.cached else report.state.value
     return state, _OUTCOMES.get(report.outcome or "", "")
 
 
-def _next(end: End, reports: Sequence[StepReport], settings: Settings) -> str:
+def _next(end: End | Suspend, reports: Sequence[StepReport], settings: Settings) -> str:
     failed = next((report for report in reports if report.state is StepState.FAILED), None)
-    if end.kind != "failed":
+    if isinstance(end, Suspend) or end.kind != "failed":
         return ""
     if failed is None:
         return "## What to do next\n\nMend what the message above names, then press **Retry** on this flow run."
     return (
         "## What to do next\n\n"
-        f"1. Mend what made the step {_text(failed.path)} fail.\n"
+        f"1. Mend what made the step {_text(failed.name)} fail.\n"
         "2. Press **Retry** on this flow run. Steps that are done are not done again; this one runs again, the rest "
         "follow.\n\n"
         f"What was asked for is kept: the retry runs the plan that was accepted, whatever the model says today. The "

@@ -1,5 +1,6 @@
 """JSON values, and the one canonical way to write them as bytes (records, digests and tokens stand on it)."""
 
+import hashlib
 import json
 import math
 from typing import TypeAlias
@@ -26,6 +27,11 @@ def canonical_json(value: JsonValue) -> bytes:
     """
     refuse_what_is_not_json(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def digest_of(value: JsonValue) -> str:
+    """SHA-256 (hex) of the canonical JSON of a value. Raises NotJsonError."""
+    return hashlib.sha256(canonical_json(value)).hexdigest()
 
 
 def refuse_what_is_not_json(value: object, pointer: str = "", depth: int = 0) -> None:

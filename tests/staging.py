@@ -9,9 +9,10 @@ from flows.lifecycle import Caller, Lifecycle, Order
 from flows.records.records import Records
 from flows.records.rows import Person, RequestRow
 from flows.settings import Settings
+from flows.walk import StepReport, Unit
 from request_models.actions import Action, ActionCall, ActionResult, ActionSpec, EffectClass, Outcome
 from request_models.json_values import JsonValue
-from request_models.plan import Due, Expression, Literal, MapOf, Node, Output, Owners, Plan, Step
+from request_models.plan import Block, Due, Expression, Literal, MapOf, Node, Output, Owners, Plan, Step
 from request_models.value_types import AnyType, Member, ObjectType, StringType
 
 ANNA = Person(id="anna", name="Anna", email="anna@example.org", groups=("engineering",))
@@ -83,7 +84,7 @@ def step(path: str, effect: EffectClass = EffectClass.IDEMPOTENT, **more: object
 
 
 def plan_of(
-    *steps: Step, inputs: dict[str, JsonValue] | None = None, outputs: tuple[Output, ...] = (), **more: object
+    *steps: Block, inputs: dict[str, JsonValue] | None = None, outputs: tuple[Output, ...] = (), **more: object
 ) -> Plan:
     schema: dict[str, JsonValue] = {
         "type": "object",
@@ -141,15 +142,17 @@ class House:
         return entry.session
 
     def run(self, request: RequestRow, log: Callable[[str], None] = lambda line: None) -> list[str]:
-        """Run all steps as the flow does, up to the first that fails; gives `path:state` with `*` for cached ones."""
-        seen = []
+        """Run as the flow does, as far as it goes; gives `label:state` with `*` for cached ones."""
+        seen: list[str] = []
         with self.enter(request) as session:
-            for planned in session.steps():
-                report = session.run_step(planned, log)
-                seen.append(f"{report.path}:{report.state.value}{'*' if report.cached else ''}")
-                if report.state.value == "failed":
-                    break
-            session.finish()
+
+            def run(unit: Unit) -> StepReport:
+                report = session.run_step(unit, log)
+                state = "waiting" if report.pause is not None else report.state.value
+                seen.append(f"{report.name}:{state}{'*' if report.cached else ''}")
+                return report
+
+            session.finish(session.walk(run))
         return seen
 
     def now(self, request: RequestRow) -> RequestRow:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from flows.records.api_keys import ApiKeys
 from flows.records.audit import Audit
+from flows.records.blocks import Blocks
 from flows.records.claims import Claims
 from flows.records.content import Content
 from flows.records.database import READ_ONLY, open_engine, translated_errors
@@ -52,6 +53,7 @@ class Transaction:
         self.publications = Publications(connection, clock)
         self.idempotency = Idempotency(connection, clock, keyring)
         self.steps = Steps(connection, clock, self.claims)
+        self.blocks = Blocks(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
         self.outbox = Outbox(connection, clock)
         self.api_keys = ApiKeys(connection, clock)

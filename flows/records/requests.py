@@ -96,6 +96,12 @@ class Requests:
         rows = _select().where(requests.c.state.in_(list(states))).order_by(requests.c.submitted, requests.c.id)
         return each(RequestRow, self._connection.execute(rows))
 
+    def to_wake(self, now: datetime, limit: int) -> _Rows:
+        """Waiting requests whose time has come, the longest first."""
+        due = and_(requests.c.state == RequestState.WAITING, requests.c.wake_at <= now)
+        rows = _select().where(due).order_by(requests.c.wake_at, requests.c.id).limit(limit)
+        return each(RequestRow, self._connection.execute(rows))
+
     def move(
         self,
         request_id: str,
@@ -105,8 +111,9 @@ class Requests:
         why: str,
         epoch: int | None = None,
         at: datetime | None = None,
+        wake_at: datetime | None = None,
     ) -> RequestRow:
-        """Change a request's state and audit it.
+        """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
@@ -116,7 +123,8 @@ class Requests:
         if to not in LEGAL_MOVES[request.state]:
             raise IllegalTransition("request", request_id, request.state, to)
         now = at or self._clock()
-        self._change(request, state=to, state_reason=why, state_since=now, **_clock_columns(request, to, now))
+        columns = _clock_columns(request, to, now)
+        self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
         return self._required(request_id)
 

@@ -71,7 +71,8 @@ class NewRequest:
 class RequestRow:
     """A request as it stands.
 
-    `started` is the first entry into `in_progress`; `ended` is set in states that end a request. `due_at` moves with
+    `started` is the first entry into `in_progress`; `ended` is set in states that end a request. `wake_at` is when a
+    waiting request goes on by itself (None: something must come first). `due_at` moves with
     `clock_stopped_seconds`. `flow_run_id` and `dispatch_key` name the Prefect flow run that may run it, `dispatches`
     counts the keys given. `version` rises with every change of the row. `audit_count` and `audit_head` close the
     audit chain.
@@ -99,6 +100,7 @@ class RequestRow:
     state: RequestState
     state_reason: str
     state_since: datetime
+    wake_at: datetime | None
     due_at: datetime | None
     due_seconds: float | None
     clock_stops_in: tuple[str, ...]
@@ -177,7 +179,10 @@ class Claim:
 
 @dataclass(frozen=True, kw_only=True)
 class StepRow:
-    """A step of a request. `when_value` is what its condition gave (None: it has none). All of it is recorded once."""
+    """A step of a request. `when_value` is what its condition gave (None: it has none). All of it is recorded once.
+
+    `taken_up` is when it started, or when it was last started again after it had failed for good.
+    """
 
     request_id: str
     path: str
@@ -188,6 +193,27 @@ class StepRow:
     target: Mapping[str, JsonValue]
     when_value: bool | None
     result: Sealed | None
+    message: str
+    epoch: int
+    started: datetime
+    taken_up: datetime
+    ended: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockRow:
+    """A group, parallel block or loop of a request, or one item of a loop. What it decided is recorded once.
+
+    `place` is where it stands in the plan. `items` are a loop's items, as `[key, item]` pairs; `when_value` is what a
+    condition gave (None: it has none).
+    """
+
+    request_id: str
+    place: str
+    item_key: str
+    state: StepState
+    when_value: bool | None
+    items: Sealed | None
     message: str
     epoch: int
     started: datetime

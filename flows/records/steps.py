@@ -44,6 +44,7 @@ class Steps:
         Raises Conflict when the step has a row: a retry uses what was recorded (`restart`).
         """
         self._claims.check(request_id, epoch)
+        now = self._clock()
         position = select(func.count()).select_from(steps).where(steps.c.request_id == request_id)
         self._connection.execute(
             insert(steps).values(
@@ -57,7 +58,8 @@ class Steps:
                 when_value=when_value,
                 message="",
                 epoch=epoch,
-                started=self._clock(),
+                started=now,
+                taken_up=now,
                 position=self._connection.execute(position).scalar_one() + 1,
             )
         )
@@ -72,7 +74,8 @@ class Steps:
         step = self._required(request_id, path, item_key)
         if step.state not in {StepState.FAILED, StepState.STARTED}:
             raise IllegalTransition("step", path, step.state, StepState.STARTED)
-        self._change(step, state=StepState.STARTED, message="", ended=None, epoch=epoch)
+        taken_up = self._clock() if step.state is StepState.FAILED else step.taken_up
+        self._change(step, state=StepState.STARTED, message="", ended=None, epoch=epoch, taken_up=taken_up)
         return self._required(request_id, path, item_key)
 
     def finish(

@@ -107,6 +107,7 @@ requests = Table(
     Column("state", StateText(RequestState), nullable=False),
     Column("state_reason", ExactText, nullable=False),
     Column("state_since", Moment, nullable=False),
+    Column("wake_at", Moment),
     Column("due_at", Moment),
     Column("due_seconds", Float),
     Column("clock_stops_in", NamesBytes, nullable=False),
@@ -167,8 +168,24 @@ steps = Table(
     Column("message", ExactText, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("started", Moment, nullable=False),
+    Column("taken_up", Moment, nullable=False),
     Column("ended", Moment),
     Column("position", Integer, nullable=False),  # order of start, for show
+)
+
+blocks = Table(
+    "blocks",
+    metadata,
+    Column("request_id", ExactText, ForeignKey("requests.id"), primary_key=True),
+    Column("place", KeyText, primary_key=True),
+    Column("item_key", KeyText, primary_key=True),
+    Column("state", StateText(StepState), nullable=False),
+    Column("when_value", Boolean),
+    Column("items", SealedBytes),
+    Column("message", ExactText, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("started", Moment, nullable=False),
+    Column("ended", Moment),
 )
 
 attempts = Table(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from request_models.engine_actions import ENGINE_SPECS
 from request_models.findings import Finding
-from request_models.resolved import Resolved, ResolvedGroup, ResolvedParallel, ResolvedStep
+from request_models.resolved import Resolved
 from request_models.yaml_source import Path
 
 NOT_YET_RUNNABLE = "not-yet-runnable"
@@ -42,21 +42,11 @@ def check(resolved: Resolved) -> Iterator[Finding]:
 
 def _blocks(resolved: Resolved) -> Iterator[Finding]:
     for block in resolved.all_blocks:
-        match block:
-            case ResolvedGroup():
-                yield _not_yet((*block.path, "steps"), "a group of steps")
-            case ResolvedParallel():
-                yield _not_yet((*block.path, "parallel"), "`parallel`")
-            case ResolvedStep():
-                if block.loop is not None:
-                    yield _not_yet((*block.path, "for_each"), "`for_each`")
-                if block.uses in ENGINE_SPECS:
-                    yield _not_yet((*block.path, "uses"), f"`{block.uses}`")
-        if block.document.on_failure != "hold":
-            yield _not_yet((*block.path, "on_failure"), f"`on_failure: {block.document.on_failure}`")
+        if block.document.on_failure == "undo":
+            yield _not_yet((*block.path, "on_failure"), "`on_failure: undo`")
     for call in resolved.calls:
-        if call.until is not None:
-            yield _not_yet((*call.path, "until"), "`until`")
+        if call.uses in ENGINE_SPECS:
+            yield _not_yet((*call.path, "uses"), f"`{call.uses}`")
         if isinstance(call.document.hosts, dict):
             yield _not_yet((*call.path, "hosts"), "a map of hosts")
 

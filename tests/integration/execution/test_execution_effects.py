@@ -318,7 +318,7 @@ def test_an_adopted_answer_must_still_be_what_the_model_expects(house: House) ->
 def test_two_items_of_one_step_have_effects_of_their_own(house: House) -> None:
     request = making(house, EffectClass.TAKES_TOKEN)
     with house.enter(request) as session:
-        planned = session.steps()[0]
+        planned = session.plan.steps[0]
         claim = house.records.read(lambda tx: tx.claims.get(request.id))
         assert claim is not None
         for item in ("anna", "bert"):

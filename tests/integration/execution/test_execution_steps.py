@@ -285,8 +285,7 @@ def test_a_second_entry_waits_for_the_first_and_then_finds_the_request_fulfilled
     request = house.order(plan_of(step("one")))
     with house.enter(request) as session:
         assert isinstance(house.execution.enter(request.id, run_of(request)), Wait)
-        session.run_step(session.steps()[0], lambda line: None)
-        session.finish()
+        session.finish(session.walk(lambda unit: session.run_step(unit, lambda line: None)))
     entry = house.execution.enter(request.id, run_of(request))
     assert isinstance(entry, End)
     assert entry.kind == "completed"

@@ -13,6 +13,7 @@ from flows.reconciliation import (
     Runner,
     Show,
     StartAgain,
+    Wake,
     crashes_without_progress,
     examine,
     runner_of,
@@ -62,6 +63,7 @@ def request_in(state: RequestState, **other: Any) -> RequestRow:
         state=state,
         state_reason="because",
         state_since=NOW - timedelta(minutes=1),
+        wake_at=None,
         due_at=None,
         due_seconds=None,
         clock_stops_in=(),
@@ -90,9 +92,14 @@ def test_a_request_whose_dispatch_is_under_way_is_left_alone(state: RequestState
 
 
 @pytest.mark.parametrize("state", [RequestState.SCHEDULED, RequestState.IN_PROGRESS])
-@pytest.mark.parametrize("kind", ["SCHEDULED", "PAUSED"])
-def test_a_run_that_will_go_on_is_left_alone(state: RequestState, kind: str) -> None:
-    assert examine(request_in(state), Run(kind), Runner.NOBODY) is None
+def test_a_run_that_will_go_on_is_left_alone(state: RequestState) -> None:
+    assert examine(request_in(state), Run("SCHEDULED"), Runner.NOBODY) is None
+
+
+@pytest.mark.parametrize("state", [RequestState.SCHEDULED, RequestState.IN_PROGRESS])
+def test_a_run_that_sleeps_though_its_request_may_go_on_is_woken(state: RequestState) -> None:
+    assert examine(request_in(state), Run("PAUSED"), Runner.NOBODY) == Wake()
+    assert examine(request_in(state), Run("PAUSED"), Runner.MAY_LIVE) is None
 
 
 @pytest.mark.parametrize("state", [RequestState.SCHEDULED, RequestState.IN_PROGRESS])
@@ -214,6 +221,7 @@ def step(state: StepState, ended: datetime | None) -> StepRow:
         message="",
         epoch=1,
         started=NOW,
+        taken_up=NOW,
         ended=ended,
     )
 

@@ -6,8 +6,8 @@ from flows.execution import End
 from flows.records.rows import Person, RequestRow, Sealed
 from flows.records.states import RequestState, StepState
 from flows.settings import Settings
-from flows.step_run import StepReport
 from flows.summary import summarise
+from flows.walk import StepReport
 from request_models.actions import EffectClass
 from request_models.plan import Due, MapOf, Owners, Plan, Step
 
@@ -57,6 +57,7 @@ def request(requester: str) -> RequestRow:
         state=RequestState.IN_PROGRESS,
         state_reason="",
         state_since=NOW,
+        wake_at=None,
         due_at=None,
         due_seconds=None,
         clock_stops_in=(),

@@ -25,7 +25,8 @@ RIGHT = sorted(plan.parent / "model.yaml" for plan in GOLDEN.glob("*/plan.json")
 
 # What draft 7 and 2020-12 know and mean alike, and yaml-language-server reads; the last two are its own.
 READABLE = {
-    "$schema", "$defs", "$ref", "title", "description", "default", "type", "enum", "allOf", "anyOf", "if", "then", "else",
+    "$schema", "$defs", "$ref", "title", "description", "default", "type", "enum", "allOf", "anyOf", "if", "then",
+    "else",
     "properties", "required", "additionalProperties", "propertyNames", "minProperties", "items", "minItems", "minimum",
     "maximum", "exclusiveMinimum", "minLength", "maxLength", "pattern",
     "patternErrorMessage",

@@ -86,6 +86,7 @@ def upgrade() -> None:
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("state_reason", sa.Text(), nullable=False),
         sa.Column("state_since", sa.BigInteger(), nullable=False),
+        sa.Column("wake_at", sa.BigInteger(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("due_seconds", sa.Float(), nullable=True),
         sa.Column("clock_stops_in", sa.LargeBinary(), nullable=False),
@@ -239,6 +240,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_id", "field", name=op.f("pk_secrets")),
     )
     op.create_table(
+        "blocks",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("when_value", sa.Boolean(), nullable=True),
+        sa.Column("items", sa.LargeBinary(), nullable=True),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_blocks_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", "place", "item_key", name=op.f("pk_blocks")),
+    )
+    op.create_table(
         "steps",
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
@@ -252,6 +268,7 @@ def upgrade() -> None:
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("taken_up", sa.BigInteger(), nullable=False),
         sa.Column("ended", sa.BigInteger(), nullable=True),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_steps_request_id_requests")),
