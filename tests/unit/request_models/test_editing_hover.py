@@ -18,7 +18,13 @@ WHOLE = sorted((ROOT / "request_models" / "catalogue").glob("*.yaml"))
 WHOLE += sorted(plan.parent / "model.yaml" for plan in (ROOT / "tests" / "golden").glob("*/plan.json"))
 
 MODEL = (ROOT / "tests" / "golden" / "plain" / "model.yaml").read_text(encoding="utf-8")
-STEP = 'inputs:\n  region: {type: string, description: "Where <b>it</b> is."}\nsteps:\n  - id: make\n    uses: cloud.make_box\n'
+STEP = """\
+inputs:
+  region: {type: string, description: "Where <b>it</b> is."}
+steps:
+  - id: make
+    uses: cloud.make_box
+"""
 
 
 @pytest.fixture
@@ -98,13 +104,13 @@ def test_a_name_that_is_nowhere_leads_nowhere() -> None:
 
 
 def test_the_parts_of_a_model_are_its_sections_with_steps_within_groups() -> None:
-    text = f"model: a\n{STEP}  - id: group\n    steps:\n      - {{id: inner, uses: note.send}}\n    else:\n      - id: other\n"
-    found = {symbol.name: symbol for symbol in symbols(text)}
+    group = "  - id: group\n    steps:\n      - {id: inner, uses: note.send}\n    else:\n      - id: other\n"
+    found = {symbol.name: symbol for symbol in symbols(f"model: a\n{STEP}{group}")}
     assert list(found) == ["model", "inputs", "steps"]
     assert [child.name for child in found["inputs"].children] == ["region"]
-    make, group = found["steps"].children
+    make, grouped = found["steps"].children
     assert (make.name, make.detail) == ("make", "cloud.make_box")
-    assert [child.name for child in group.children] == ["inner", "other"]
+    assert [child.name for child in grouped.children] == ["inner", "other"]
     assert make.span.start <= make.name_span.start < make.name_span.end <= make.span.end
 
 
