@@ -17,11 +17,12 @@ from pygls.lsp.server import LanguageServer
 from pygls.uris import to_fs_path
 from pygls.workspace import PositionCodec, TextDocument
 
+from flows.commands.models import compile_one
 from flows.wiring import Application
-from request_models.compiler import compile_model, load_model
+from request_models.compiler import load_model
 from request_models.diagnostic_codes import ALL_CODES
 from request_models.diagnostics import Diagnostic, Severity
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.completion import complete, describe
 from request_models.editing.fixes import fixes, span_of
 from request_models.editing.hover import hover
@@ -114,7 +115,7 @@ class ModelServer:
     def __init__(self, application: Application, version: str, reference: str | None = None) -> None:
         """Raises ConnectorUnavailable, ConnectorNameTaken."""
         self._application = application
-        self._around = Surroundings(application.registry, application.settings.public)
+        self._around = Knowledge(application.registry, application.settings.public)
         self._reference = reference
         self._workers = ThreadPoolExecutor(max_workers=2, thread_name_prefix="editing")
         self._checks: dict[str, asyncio.Task[None]] = {}
@@ -209,7 +210,7 @@ class ModelServer:
         source, diagnostics = load_model(snapshot.file, snapshot.text)
         if source is None:
             return diagnostics
-        return compile_model(source, self._application.registry, self._application.settings.public).diagnostics
+        return compile_one(self._application, source).diagnostics
 
     def _say(self, diagnostic: Diagnostic, snapshot: _Snapshot) -> lsp.Diagnostic:
         where = snapshot.positions.range(span_of(diagnostic, snapshot.text))

@@ -29,7 +29,6 @@ Words = Callable[[str, tuple[str | int, ...]], str]
 """What a system's own documentation says of an argument: of an action, at a path."""
 
 _REF = "#/$defs/"
-_USERS = ("StepDocument", "UndoActionDocument")
 _EXPRESSION: Schema = {"type": "string", "pattern": r"\{[{%]"}
 
 
@@ -38,8 +37,9 @@ def with_actions(schema: Schema, specs: Iterable[ActionSpec], words: Words) -> S
     made = list(specs)
     arguments = {f"with {spec.name}": _arguments(spec, words) for spec in made}
     definitions = {**schema["$defs"], **arguments}
-    for user in _USERS:
-        definitions[user] = _choosing(definitions[user], made)
+    for name, document in schema["$defs"].items():
+        if {"uses", "with"} <= document.get("properties", {}).keys():
+            definitions[name] = _choosing(document, made)
     return {**schema, "$defs": dict(sorted(definitions.items()))}
 
 

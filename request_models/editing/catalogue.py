@@ -6,6 +6,7 @@ from typing import Protocol
 
 from request_models.actions import ActionBroken, ActionCatalogue, ActionSpec
 from request_models.editing.language import Language
+from request_models.engine_actions import ENGINE_SPECS
 from request_models.json_values import JsonValue
 
 
@@ -26,7 +27,7 @@ class BrowsedCatalogue(ActionCatalogue, Protocol):
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class Knowledge:
     """What a model is edited against: the actions there are, and the settings models may read."""
 
     actions: BrowsedCatalogue
@@ -35,7 +36,15 @@ class Surroundings:
 
     def spec(self, name: str) -> ActionSpec | None:
         """The interface of an action; None when there is none, or none that can be offered."""
+        if name in ENGINE_SPECS:
+            return ENGINE_SPECS[name]
         try:
             return self.actions.spec(name) if name else None
         except ActionBroken:
             return None
+
+    def names_below(self, prefix: str) -> list[str]:
+        """As the catalogue has them, with the actions of the engine itself."""
+        systems = {f"{name.partition('.')[0]}." for name in ENGINE_SPECS}
+        own = sorted(systems) if not prefix else [name for name in ENGINE_SPECS if name.startswith(prefix)]
+        return [*self.actions.names_below(prefix), *own]

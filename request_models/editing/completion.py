@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from request_models.actions import ActionSpec
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.expression_names import complete_expression
 from request_models.editing.items import Completion, Item, ItemKind, fitting
 from request_models.editing.language import Schema
@@ -21,16 +21,16 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})
 
 
-def complete(text: str, offset: int, surroundings: Surroundings) -> Completion:
+def complete(text: str, offset: int, knowledge: Knowledge) -> Completion:
     """What may be written at an offset, in characters, of a model that need not be whole."""
     place = locate(text, offset)
-    return Completion() if place is None else _Completing(place, surroundings).completion()
+    return Completion() if place is None else _Completing(place, knowledge).completion()
 
 
-def describe(item: Item, surroundings: Surroundings) -> Item:
+def describe(item: Item, knowledge: Knowledge) -> Item:
     """The item with what takes longer to find: the documentation of an action."""
-    spec = surroundings.spec(item.action)
-    return item if spec is None else replace(item, documentation=say_action(spec, surroundings))
+    spec = knowledge.spec(item.action)
+    return item if spec is None else replace(item, documentation=say_action(spec, knowledge))
 
 
 def type_within(spec: ActionSpec | None, path: Path) -> ValueType | None:
@@ -59,9 +59,9 @@ def members_of(kind: ValueType | None) -> dict[str, Member]:
 class _Completing:
     """Completes at one place."""
 
-    def __init__(self, place: Place, surroundings: Surroundings) -> None:
+    def __init__(self, place: Place, knowledge: Knowledge) -> None:
         self._place = place
-        self._around = surroundings
+        self._around = knowledge
 
     def completion(self) -> Completion:
         place = self._place
@@ -99,7 +99,7 @@ class _Completing:
 
     def _names(self) -> Iterator[str]:
         """Of the level that is being typed; the system may be left out: `s3.cr`, `linux_acc`."""
-        typed, actions = self._place.typed, self._around.actions
+        typed, actions = self._place.typed, self._around
         prefix = typed[: typed.rfind(".") + 1]
         yield from actions.names_below(prefix)
         for system in actions.names_below("") if not prefix or typed.count(".") == 1 else ():
@@ -163,8 +163,7 @@ class _Completing:
             return
         required = language.required(place.path)
         for key, schema in language.keys(place.path).items():
-            if not schema.get("doNotSuggest"):
-                yield self._language_key(key, schema, required=key in required)
+            yield self._language_key(key, schema, required=key in required)
 
     def _language_key(self, key: str, schema: Schema, *, required: bool) -> Item:
         path = (*self._place.path, key)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.items import Completion, Item, ItemKind, fitting
 from request_models.editing.outline import Span
 from request_models.editing.places import Place
@@ -24,7 +24,7 @@ _WORDS = ("omit", "true", "false", "none")
 _BEHIND = re.compile(r"\w*")
 
 
-def complete_expression(place: Place, surroundings: Surroundings) -> Completion:
+def complete_expression(place: Place, knowledge: Knowledge) -> Completion:
     """What may stand where an expression is being typed."""
     before = place.expression or ""
     if _within_text(before):
@@ -36,7 +36,7 @@ def complete_expression(place: Place, surroundings: Surroundings) -> Completion:
         return fitting((_function(one, span) for one in ALL_FILTERS), typed)
     if _TEST.search(before):
         return fitting((_function(one, span) for one in ALL_TESTS), typed)
-    names = names_at(place.root, place.path, surroundings)
+    names = names_at(place.root, place.path, knowledge)
     chain = chain_before(before)
     if chain is None:
         return Completion() if typed[:1].isdigit() else fitting(_roots(names, span), typed)

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.completion import members_of, type_within
 from request_models.editing.outline import Span
 from request_models.editing.places import Place, Role, locate
@@ -34,14 +34,14 @@ class Word:
     span: Span
 
 
-def hover(text: str, offset: int, surroundings: Surroundings) -> Hover | None:
+def hover(text: str, offset: int, knowledge: Knowledge) -> Hover | None:
     """What stands at an offset, in characters; None where nothing is known of it."""
     place = locate(text, offset)
     if place is None:
         return None
     if place.expression is not None:
-        return _hover_expression(place, surroundings)
-    said = _said(place, surroundings)
+        return _hover_expression(place, knowledge)
+    said = _said(place, knowledge)
     return Hover(said, place.span) if said else None
 
 
@@ -58,7 +58,7 @@ def word_at(place: Place) -> Word | None:
     return Word(match[0], whole[: match.start()], Span(start, start + len(match[0])))
 
 
-def _hover_expression(place: Place, surroundings: Surroundings) -> Hover | None:
+def _hover_expression(place: Place, knowledge: Knowledge) -> Hover | None:
     word = word_at(place)
     if word is None:
         return None
@@ -69,25 +69,25 @@ def _hover_expression(place: Place, surroundings: Surroundings) -> Hover | None:
     if function is not None:
         shown = f"{function.name}({', '.join(function.parameters)})" if function.parameters else function.name
         return Hover(f"**`{shown}`**\n\n{plain(function.documentation)}", word.span)
-    kind = type_of_chain(word.chain, names_at(place.root, place.path, surroundings))
+    kind = type_of_chain(word.chain, names_at(place.root, place.path, knowledge))
     return None if kind is None else Hover(say_name(word.chain, kind), word.span)
 
 
-def _said(place: Place, surroundings: Surroundings) -> str:
+def _said(place: Place, knowledge: Knowledge) -> str:
     path: Path = (*place.path, place.name.strip()) if place.role is Role.KEY else place.path
     if (within := place.arguments) is not None:
-        return _say_argument(place, within, surroundings)
+        return _say_argument(place, within, knowledge)
     if place.role is Role.VALUE and path[-1:] == ("uses",):
-        spec = surroundings.spec(place.name.strip())
-        return "" if spec is None else say_action(spec, surroundings)
-    return plain(surroundings.language.description(path)) if place.role is Role.KEY else ""
+        spec = knowledge.spec(place.name.strip())
+        return "" if spec is None else say_action(spec, knowledge)
+    return plain(knowledge.language.description(path)) if place.role is Role.KEY else ""
 
 
-def _say_argument(place: Place, within: tuple[Path, Path], surroundings: Surroundings) -> str:
+def _say_argument(place: Place, within: tuple[Path, Path], knowledge: Knowledge) -> str:
     step, inner = within
     entry = place.root.find(step)
     name = "" if entry is None else entry.word("uses")
-    spec = surroundings.spec(name)
+    spec = knowledge.spec(name)
     if place.role is Role.KEY:
         owner, key = inner, place.name.strip()
     elif inner and isinstance(inner[-1], str):
@@ -97,4 +97,4 @@ def _say_argument(place: Place, within: tuple[Path, Path], surroundings: Surroun
     member = members_of(type_within(spec, owner)).get(key)
     if member is None:
         return ""
-    return say_argument(key, member, surroundings.actions.argument_documentation(name, (*owner, key)))
+    return say_argument(key, member, knowledge.actions.argument_documentation(name, (*owner, key)))

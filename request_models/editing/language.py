@@ -20,18 +20,16 @@ class Language:
         return dict(editor_schema())
 
     def keys(self, path: Path) -> dict[str, Schema]:
-        """The keys of the map at a path; those that are known but not to be suggested have `doNotSuggest`."""
+        """The keys of the map at a path, of all forms that it may have."""
         found: dict[str, Schema] = {}
         for schema in self.at(path):
             for key, part in schema.get("properties", {}).items():
-                if key not in found or found[key].get("doNotSuggest"):
-                    found[key] = part
+                found.setdefault(key, part)
         return found
 
     def required(self, path: Path) -> frozenset[str]:
-        """The keys that must be given there, whichever form it has."""
-        forms = [set(schema.get("required", [])) for schema in self.at(path) if "properties" in schema]
-        return frozenset(set.intersection(*forms)) if forms else frozenset()
+        """The keys that must be given there in one of its forms."""
+        return frozenset(str(key) for schema in self.at(path) for key in schema.get("required", []))
 
     def values(self, path: Path) -> list[str]:
         """The texts that may stand there, if they are few."""
@@ -81,6 +79,8 @@ class Language:
             yield from self._forms(self._root["$defs"][str(schema["$ref"]).rpartition("/")[2]], depth + 1)
             return
         inner = [part for key in ("anyOf", "allOf", "oneOf") for part in schema.get(key, [])]
+        # What a block is its keys tell; one that is being written may still become any.
+        inner += [schema[key] for key in ("then", "else") if key in schema]
         if inner:
             for part in inner:
                 yield from self._forms(part, depth + 1)
@@ -94,8 +94,7 @@ def _below(schema: Schema, part: str | int) -> Iterator[Schema]:
         if isinstance(items, Mapping):
             yield items
     elif part in schema.get("properties", {}):
-        if schema["properties"][part].get("not") != {}:
-            yield schema["properties"][part]
+        yield schema["properties"][part]
     elif isinstance(schema.get("additionalProperties"), Mapping):
         yield schema["additionalProperties"]
 

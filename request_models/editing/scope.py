@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.outline import Entry
 from request_models.errors import RequestModelsError
 from request_models.expression_syntax import has_template, parse_expression, whole_expression
@@ -57,9 +57,9 @@ def _steps(listed: Entry, loops: tuple[Path, ...]) -> Iterator[Step]:
                 yield from _steps(entry.members[group], inside)
 
 
-def names_at(root: Entry, path: Path, surroundings: Surroundings) -> Mapping[str, ValueType]:
+def names_at(root: Entry, path: Path, knowledge: Knowledge) -> Mapping[str, ValueType]:
     """What is in scope of an expression at a path. Types are lazy: an action is looked up when its result is read."""
-    return _Scope(root, path, surroundings).names()
+    return _Scope(root, path, knowledge).names()
 
 
 def type_of_chain(chain: str, names: Mapping[str, ValueType]) -> ValueType | None:
@@ -82,10 +82,10 @@ def chain_before(expression: str) -> tuple[str, str] | None:
 
 
 class _Scope:
-    def __init__(self, root: Entry, path: Path, surroundings: Surroundings) -> None:
+    def __init__(self, root: Entry, path: Path, knowledge: Knowledge) -> None:
         self._root = root
         self._path = path
-        self._surroundings = surroundings
+        self._knowledge = knowledge
         self._steps = tuple(steps_of(root))
         self._current = next((step for step in reversed(self._steps) if _within(path, step.entry.path)), None)
         self._open: set[Path] = set()
@@ -98,7 +98,7 @@ class _Scope:
             "requester": PERSON,
             "user": PERSON,
             "request": REQUEST,
-            "settings": broad_type_of(dict(self._surroundings.settings)),
+            "settings": broad_type_of(dict(self._knowledge.settings)),
             "steps": ObjectType(members=dict(self._visible())),
         }
         if self._root.find(("prerequisites",)) is not None:
@@ -161,12 +161,15 @@ class _Scope:
         return {**state, "result": _lazily(entry, self._result), "args": _lazily(entry, self._arguments)}
 
     def _result(self, entry: Entry) -> ValueType:
-        spec = self._surroundings.spec(entry.word("uses"))
+        returns = entry.find(("returns",))
+        if returns is not None:
+            return self._type_of_input(returns)
+        spec = self._knowledge.spec(entry.word("uses"))
         return AnyType() if spec is None else spec.result
 
     def _arguments(self, entry: Entry) -> ValueType:
         """The arguments that are written, with the types that the action gives them."""
-        spec = self._surroundings.spec(entry.word("uses"))
+        spec = self._knowledge.spec(entry.word("uses"))
         written = entry.find(("with",))
         names = list((written.members or {}) if written is not None else {})
         known = {name: None if spec is None else member_of(spec.arguments, name) for name in names}

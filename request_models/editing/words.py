@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from request_models.actions import ActionSpec, EffectClass
 from request_models.drafting import undoing
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.json_values import canonical_json
 from request_models.type_algebra import any_secret, member_of, options, say_type
 from request_models.value_types import ArrayType, IntegerType, Member, NumberType, ObjectType, StringType, ValueType
@@ -22,7 +22,7 @@ _MOST_ROWS = 40
 _MOST_VALUES = 12
 
 
-def say_action(spec: ActionSpec, surroundings: Surroundings) -> str:
+def say_action(spec: ActionSpec, knowledge: Knowledge) -> str:
     """All of an action: title, documentation, effect, what probably undoes it, and its arguments."""
     parts = [f"### {spec.title or spec.name}", f"`{spec.name}`"]
     if spec.documentation:
@@ -32,7 +32,7 @@ def say_action(spec: ActionSpec, surroundings: Surroundings) -> str:
         facts.append("**Hosts:** it needs `hosts:`, a group of the inventory.")
     if spec.target is not None and spec.system and spec.target.members:
         facts.append(f"**Target:** `{spec.system}`: {', '.join(f'`{name}`' for name in spec.target.members)}.")
-    facts.append(f"**Undo:** {_say_undo(spec, surroundings)}")
+    facts.append(f"**Undo:** {_say_undo(spec, knowledge)}")
     parts.append("  \n".join(facts))
     parts.append(_table(spec.arguments))
     if isinstance(spec.result, ObjectType) and spec.result.members:
@@ -93,10 +93,10 @@ def plain(text: str) -> str:
     return " ".join(escaped.split()) if "\n\n" not in escaped else escaped
 
 
-def _say_undo(spec: ActionSpec, surroundings: Surroundings) -> str:
+def _say_undo(spec: ActionSpec, knowledge: Knowledge) -> str:
     if spec.effect is EffectClass.READ_ONLY:
         return "nothing to undo."
-    found = next(undoing(spec, surroundings.actions), None)
+    found = next(undoing(spec, knowledge.actions), None)
     if found is None:
         return "nothing here says how: an action, `{covered_by: STEP}`, or `{none: WHY}`."
     needed = ", ".join(f"`{name}`" for name, member in found.arguments.members.items() if member.required)

@@ -8,7 +8,7 @@ import pytest
 
 from request_models.actions import ActionSpec, EffectClass
 from request_models.compiler import Compilation, compile_model, load_model
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.json_values import JsonValue
 from request_models.value_types import (
     AnyType,
@@ -141,9 +141,9 @@ def actions() -> FewActions:
 
 
 @pytest.fixture
-def surroundings() -> Surroundings:
+def knowledge() -> Knowledge:
     """What models are edited against."""
-    return Surroundings(FewActions(), SETTINGS)
+    return Knowledge(FewActions(), SETTINGS)
 
 
 @pytest.fixture

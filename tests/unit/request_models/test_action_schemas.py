@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator, Draft202012Validator
 from request_models.action_schemas import with_actions
 from request_models.actions import ActionSpec
 from request_models.compiler import Compilation
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editor_schema import editor_schema
 from request_models.value_types import LazyType, Member, ObjectType
 from request_models.yaml_source import read_yaml
@@ -22,11 +22,11 @@ PLAIN = (GOLDEN / "plain" / "model.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def schema(surroundings: Surroundings) -> dict[str, Any]:
-    names = [name for prefix in ("cloud.", "host.", "note.") for name in surroundings.actions.names_below(prefix)]
-    specs = [spec for name in names if (spec := surroundings.spec(name)) is not None]
+def schema(knowledge: Knowledge) -> dict[str, Any]:
+    names = [name for prefix in ("cloud.", "host.", "note.") for name in knowledge.actions.names_below(prefix)]
+    specs = [spec for name in names if (spec := knowledge.spec(name)) is not None]
     assert len(specs) == len(names) > 5
-    return with_actions(editor_schema(), specs, surroundings.actions.argument_documentation)
+    return with_actions(editor_schema(), specs, knowledge.actions.argument_documentation)
 
 
 def refused(schema: dict[str, Any], text: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.completion import complete
 from request_models.editing.items import Completion
 
@@ -22,10 +22,10 @@ steps:
 
 
 @pytest.fixture
-def at(surroundings: Surroundings) -> Complete:
+def at(knowledge: Knowledge) -> Complete:
     def completed(marked: str) -> Completion:
         offset = marked.index("|")
-        return complete(marked[:offset] + marked[offset + 1 :], offset, surroundings)
+        return complete(marked[:offset] + marked[offset + 1 :], offset, knowledge)
 
     return completed
 
@@ -46,6 +46,7 @@ def labels(completion: Completion) -> list[str]:
         ("steps:\n  - parallel:\n      - {id: a, uses: cloud.re|}\n", "cloud.read_box"),
         ("steps:\n  - id: g\n    steps:\n      - id: a\n        uses: cloud.re|\n    else:\n", "cloud.read_box"),
         ("verify:\n  - {uses: cloud.re|", "cloud.read_box"),
+        ("steps:\n  - uses: hum|", "human.task"),
     ],
 )
 def test_actions_complete_by_any_part_of_their_name_wherever_one_is_used(at: Complete, text: str, first: str) -> None:
@@ -116,6 +117,10 @@ def test_an_action_that_does_not_exist_has_no_arguments(at: Complete) -> None:
         ("|", ["model", "title", "kind", "service", "owners", "due", "steps"]),
         ("model: a\nkind: ac|", ["access", "service-action"]),
         ("due: {wi|", ["within"]),
+        ("steps:\n  - id: a\n    paral|", ["parallel"]),
+        ("steps:\n  - id: a\n    steps:\n      - id: b\n        unti|", ["until"]),
+        ("approvals:\n  - quo|", ["quorum"]),
+        ("steps:\n  - id: a\n    uses: human.task\n    with: {|", ["team", "instructions"]),
         ("inputs:\n  a:\n    type: str|", ["string"]),
         (f"{STEP}    retry: {{errors: [tra|", ["transient"]),
         (f"{STEP}  - id: next\n    undo: {{covered_by: |}}", ["make"]),
@@ -126,11 +131,6 @@ def test_an_action_that_does_not_exist_has_no_arguments(at: Complete) -> None:
 )
 def test_the_language_completes(at: Complete, text: str, wanted: list[str]) -> None:
     assert labels(at(text))[: len(wanted)] == wanted
-
-
-def test_keys_that_are_not_yet_runnable_are_not_offered(at: Complete, surroundings: Surroundings) -> None:
-    hidden = [key for key, schema in surroundings.language.keys(()).items() if schema.get("doNotSuggest")]
-    assert not set(hidden) & set(labels(at("|")))
 
 
 def test_no_key_is_offered_beside_another_on_its_line(at: Complete) -> None:
@@ -159,6 +159,13 @@ def test_no_key_is_offered_beside_another_on_its_line(at: Complete) -> None:
         (
             "prerequisites:\n  - {id: look, uses: cloud.read_box}\nvalues: {a: '{{ facts.look.|'}",
             {"Id", "State"},
+        ),
+        (
+            (
+                "steps:\n  - {id: ask, uses: human.task, returns: {type: object, properties: {left: {type: string}}}}\n"
+                "  - {id: b, when: steps.ask.result.|}\n"
+            ),
+            {"left"},
         ),
     ],
 )
@@ -198,10 +205,10 @@ def test_behind_a_loop_only_its_items_are_in_scope(at: Complete, expression: str
     assert set(labels(at(LOOP.replace("|", "true").replace("?", f"{expression}|")))) == wanted
 
 
-def test_filters_complete_behind_a_bar_and_tests_behind_is(at: Complete, surroundings: Surroundings) -> None:
+def test_filters_complete_behind_a_bar_and_tests_behind_is(at: Complete, knowledge: Knowledge) -> None:
     cursor = f'{STEP}    with: {{Name: "{{{{ inputs.region ¦ upp'
     text = cursor.replace("¦", "|")
-    found = complete(text, len(text), surroundings)
+    found = complete(text, len(text), knowledge)
     assert [item.label for item in found.items][:1] == ["upper"]
     assert labels(at(f"{STEP}    when: inputs.region is def|"))[:1] == ["defined"]
 
@@ -231,6 +238,6 @@ def test_a_value_that_reads_itself_has_no_members(at: Complete) -> None:
     ],
     ids=["braces", "brackets", "dashes", "nested", "quotes", "deep", "noise", "anchors", "marks", "open quotes"],
 )
-def test_no_text_is_too_odd(text: str, surroundings: Surroundings) -> None:
+def test_no_text_is_too_odd(text: str, knowledge: Knowledge) -> None:
     for offset in (0, len(text) // 2, len(text)):
-        assert isinstance(complete(text, offset, surroundings), Completion)
+        assert isinstance(complete(text, offset, knowledge), Completion)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from request_models.compiler import Compilation
-from request_models.editing.catalogue import Surroundings
+from request_models.editing.catalogue import Knowledge
 from request_models.editing.fixes import fixes
 from request_models.editing.hover import hover
 from request_models.editing.outline import outline
@@ -28,10 +28,10 @@ steps:
 
 
 @pytest.fixture
-def said(surroundings: Surroundings) -> Callable[[str], str]:
+def said(knowledge: Knowledge) -> Callable[[str], str]:
     def at(marked: str) -> str:
         offset = marked.index("|")
-        found = hover(marked[:offset] + marked[offset + 1 :], offset, surroundings)
+        found = hover(marked[:offset] + marked[offset + 1 :], offset, knowledge)
         return "" if found is None else found.text
 
     return at
