@@ -24,10 +24,11 @@ from request_models.diagnostic_codes import ALL_CODES
 from request_models.diagnostics import Diagnostic, Severity
 from request_models.editing.catalogue import Knowledge
 from request_models.editing.completion import complete, describe
+from request_models.editing.entries import Span
 from request_models.editing.fixes import fixes, span_of
 from request_models.editing.hover import hover
 from request_models.editing.items import Completion, Item, ItemKind
-from request_models.editing.outline import Span, outline
+from request_models.editing.outline import outline
 from request_models.editing.symbols import Symbol, definition, symbols
 
 PAUSE_SECONDS = 0.25

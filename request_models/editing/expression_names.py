@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 
 from request_models.editing.catalogue import Knowledge
+from request_models.editing.entries import Span
 from request_models.editing.items import Completion, Item, ItemKind, fitting
-from request_models.editing.outline import Span
 from request_models.editing.places import Place
 from request_models.editing.scope import chain_before, names_at, type_of_chain
 from request_models.editing.words import plain, say_name

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from request_models.diagnostics import Diagnostic
-from request_models.editing.outline import Span
+from request_models.editing.entries import Span
 
 _MEANT = re.compile(r"\bis (?P<names>`[^`]+`(?: or `[^`]+`)*) meant\?")
 _QUOTED = re.compile(r"`([^`]+)`")

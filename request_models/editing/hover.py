@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from request_models.editing.catalogue import Knowledge
 from request_models.editing.completion import members_of, type_within
-from request_models.editing.outline import Span
+from request_models.editing.entries import Span
 from request_models.editing.places import Place, Role, locate
 from request_models.editing.scope import names_at, type_of_chain
 from request_models.editing.words import plain, say_action, say_argument, say_name

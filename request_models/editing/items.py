@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from request_models.editing.outline import Span
+from request_models.editing.entries import Span
 
 MOST_ITEMS = 1_000
 """How many items an answer has at most; there are more when `Completion.complete` is false."""

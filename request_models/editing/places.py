@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from request_models.editing.outline import MARK, Entry, Span, outline
+from request_models.editing.entries import Entry, Span
+from request_models.editing.outline import MARK, outline
 from request_models.yaml_source import MAX_BYTES, Path
 
 CONDITIONS = frozenset({"when", "expect", "until", "fails", "for_each", "key", "select"})

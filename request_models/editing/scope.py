@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from request_models.editing.catalogue import Knowledge
-from request_models.editing.outline import Entry
+from request_models.editing.entries import Entry
 from request_models.errors import RequestModelsError
 from request_models.expression_syntax import has_template, parse_expression, whole_expression
 from request_models.inference import TypeScope, infer

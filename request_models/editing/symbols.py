@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from request_models.editing.entries import Entry, Span
 from request_models.editing.hover import word_at
-from request_models.editing.outline import Entry, Span, outline
+from request_models.editing.outline import outline
 from request_models.editing.places import Role, locate
 from request_models.editing.scope import GROUPS, steps_of
 
