@@ -82,7 +82,7 @@ docs: $(STAMP) ## make docs/reference anew from the code
 
 .PHONY: lock
 lock: ## write the locks anew (needs uv); no index address stands in them
-	$(COMPILE) --extra sandbox --extra cluster --group dev --output-file requirements.lock
+	$(COMPILE) --extra sandbox --extra cluster --extra editor --group dev --output-file requirements.lock
 	cp requirements.lock deploy/requirements.lock   # uv keeps to the versions that it finds in the file it writes
 	$(COMPILE) --extra cluster --no-annotate --output-file deploy/requirements.lock
 

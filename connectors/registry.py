@@ -71,6 +71,27 @@ class Pinning(Protocol):
     def pinned(self, name: str, content: bytes) -> Action: ...
 
 
+@runtime_checkable
+class Browsing(Protocol):
+    """A connector with so many actions that its names are looked through level by level."""
+
+    def names_below(self, prefix: str) -> Iterable[str]: ...
+
+
+@runtime_checkable
+class Documenting(Protocol):
+    """A connector that can say more of an argument than its type does."""
+
+    def argument_documentation(self, name: str, path: tuple[str | int, ...]) -> str: ...
+
+
+@runtime_checkable
+class KnowingHosts(Protocol):
+    """A connector that acts on groups of hosts, and knows some of them."""
+
+    def host_groups(self) -> Iterable[str]: ...
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where a connector comes from, in words, and how its factory is loaded."""
@@ -149,6 +170,27 @@ class Registry:
         if isinstance(connector, Suggesting):
             return connector.suggestions(name)[:MAX_SUGGESTIONS]
         return difflib.get_close_matches(name, list(connector.names()), n=MAX_SUGGESTIONS)
+
+    def names_below(self, prefix: str) -> list[str]:
+        """What follows a prefix that is empty or ends with a dot: names of actions, and longer prefixes (`aws.s3.`)."""
+        if not prefix:
+            return [f"{name}." for name in self.connectors]
+        connector = self._connectors.get(prefix.partition(".")[0])
+        if connector is None:
+            return []
+        if isinstance(connector, Browsing):
+            return list(connector.names_below(prefix))
+        return [name for name in connector.names() if name.startswith(prefix)]
+
+    def argument_documentation(self, name: str, path: tuple[str | int, ...]) -> str:
+        """What the system itself says of an argument of an action, as plain text; empty when it says nothing."""
+        connector: object = self._connectors.get(name.partition(".")[0])
+        return connector.argument_documentation(name, path) if isinstance(connector, Documenting) else ""
+
+    def host_groups(self) -> list[str]:
+        """The groups of hosts that the connectors know without asking anything else, sorted."""
+        known = (one.host_groups() for one in self._connectors.values() if isinstance(one, KnowingHosts))
+        return sorted({group for groups in known for group in groups})
 
     def content(self, digest: str) -> bytes | None:
         """The archive that an action's `content_digest` names, None when no connector holds it."""

@@ -22,6 +22,7 @@ _COMMANDS = {
     "graph": "Draw a model as Mermaid text or SVG.",
     "diff": "Say what changed between two versions of a model, and what it means for requests and orders.",
     "schema": "Write the JSON Schema of model files, for editors.",
+    "language-server": "Answer an editor: complete, explain and check models as they are written.",
     "publish": "Publish the models as Prefect deployments.",
     "submit": "Order a model.",
     "watch": "Follow a request, step by step.",
@@ -42,7 +43,7 @@ class _Deferred(TyperCommand):
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """Hand over to the real command, with its options."""
-        module = import_module(f"flows.commands.{self.name}")
+        module = import_module(f"flows.commands.{str(self.name).replace('-', '_')}")
         return typer.main.get_command(module.app).make_context(info_name, args, parent=parent, **extra)
 
 

@@ -158,7 +158,7 @@ def _undo(spec: ActionSpec, actions: ActionCatalogue, given: set[str]) -> Iterat
     if spec.effect is EffectClass.READ_ONLY:
         yield "    # It only reads, so there is nothing to undo."
         return
-    undo = next(_undoing(spec, actions), None)
+    undo = next(undoing(spec, actions), None)
     if undo is None:
         yield "    # TO FILL IN: how to take it back. One of"
         yield "    # undo: {uses: ACTION, with: {...}}"
@@ -178,7 +178,7 @@ def _undo(spec: ActionSpec, actions: ActionCatalogue, given: set[str]) -> Iterat
     yield f"    # undo: {{uses: {undo.name}, with: {{{', '.join(f'{name}: ...' for name in needed)}}}}}"
 
 
-def _undoing(spec: ActionSpec, actions: ActionCatalogue) -> Iterator[ActionSpec]:
+def undoing(spec: ActionSpec, actions: ActionCatalogue) -> Iterator[ActionSpec]:
     """Actions whose name says that they take this one back, the likeliest first."""
     system, _, operation = spec.name.rpartition(".")
     verb, _, rest = operation.partition("_")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from botocore.model import OperationModel
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from connectors.aws.calls import AwsAction
 from connectors.aws.clients import Clients
@@ -62,6 +62,24 @@ class AwsConnector:
         for service in self._services.all():
             for operation in service.operations:
                 yield f"{NAME}.{service.name}.{operation}"
+
+    def names_below(self, prefix: str) -> list[str]:
+        """`aws.` has the services, `aws.s3.` the operations of that one: no other service's model is read."""
+        parts = prefix.split(".")
+        if len(parts) == 2:
+            return [f"{prefix}{service}." for service in self._services.names]
+        service = self._services.get(parts[1]) if len(parts) == 3 else None
+        return [] if service is None else [f"{prefix}{operation}" for operation in service.operations]
+
+    def argument_documentation(self, name: str, path: tuple[str | int, ...]) -> str:
+        """The beginning of AWS's own words on an argument, or on a part of it."""
+        parts = name.split(".")
+        service = self._services.get(parts[1]) if len(parts) == 3 else None
+        operation = None if service is None else service.operation(parts[2])
+        shape = None if operation is None else operation.input_shape
+        for part in path:
+            shape = _part_of(shape, part)
+        return "" if shape is None else _plain(shape.documentation)
 
     def suggestions(self, name: str) -> list[str]:
         """Near names: of the service when there is one of that name, else of the nearest services."""
@@ -122,6 +140,18 @@ def _target_type(settings: AwsSettings) -> ObjectType:
     if settings.accounts:
         members["account"] = Member(type=StringType(enum=tuple(sorted(settings.accounts))))
     return ObjectType(members=members)
+
+
+def _part_of(shape: Shape | None, part: str | int) -> Shape | None:
+    match shape:
+        case StructureShape():
+            return shape.members.get(part)
+        case ListShape():
+            return shape.member
+        case MapShape():
+            return shape.value
+        case _:
+            return None
 
 
 def _plain(documentation: str) -> str:

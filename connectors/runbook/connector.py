@@ -8,6 +8,7 @@ from connectors.registry import ConnectorContext
 from connectors.runbook.action import RunbookAction
 from connectors.runbook.content import Folders, pinned_meta, read_runbook
 from connectors.runbook.errors import RunbookError
+from connectors.runbook.inventory_groups import inventory_groups
 from connectors.runbook.meta import Meta
 from connectors.runbook.names_set import refuse_overwritten_arguments
 from connectors.runbook.role_arguments import refuse_unfit_role_arguments
@@ -57,6 +58,14 @@ class RunbookConnector:
         """The actions that can be offered, sorted; what is wrong with the others is in `problems`."""
         broken = self.problems()
         return (f"{NAME}.{name}" for name in sorted(self._folders.playbooks()) if f"{NAME}.{name}" not in broken)
+
+    def names_below(self, prefix: str) -> list[str]:
+        """The playbooks by their files alone, those that cannot be offered too: a check says why not."""
+        return [f"{NAME}.{name}" for name in sorted(self._folders.playbooks())] if prefix == f"{NAME}." else []
+
+    def host_groups(self) -> frozenset[str]:
+        """The groups that the settings' inventory files name, as far as they can be read without Ansible."""
+        return inventory_groups(self._settings.inventory)
 
     def problems(self) -> dict[str, RunbookError]:
         """Why a playbook that has a meta is not offered, by the action's name."""

@@ -8,6 +8,7 @@ import pytest
 
 from request_models.actions import ActionSpec, EffectClass
 from request_models.compiler import Compilation, compile_model, load_model
+from request_models.editing.catalogue import Knowledge
 from request_models.json_values import JsonValue
 from request_models.value_types import (
     AnyType,
@@ -109,13 +110,24 @@ SPECS = (
 
 
 class FewActions:
-    """A catalogue of the actions above; it implements `ActionCatalogue`."""
+    """A catalogue of the actions above; it implements `BrowsedCatalogue`."""
 
     def spec(self, name: str) -> ActionSpec | None:
         return next((spec for spec in SPECS if spec.name == name), None)
 
     def suggestions(self, name: str) -> list[str]:
         return get_close_matches(name, [spec.name for spec in SPECS])
+
+    def names_below(self, prefix: str) -> list[str]:
+        if not prefix:
+            return sorted({f"{spec.system}." for spec in SPECS})
+        return [spec.name for spec in SPECS if spec.name.startswith(prefix)]
+
+    def argument_documentation(self, name: str, path: tuple[str | int, ...]) -> str:
+        return "How big the box is." if (name, path) == ("cloud.make_box", ("Size",)) else ""
+
+    def host_groups(self) -> list[str]:
+        return ["file_servers", "linux_servers"]
 
 
 SETTINGS: dict[str, JsonValue] = {"domain": "example.org", "limits": {"boxes": 3}}
@@ -126,6 +138,12 @@ CompileText = Callable[[str], Compilation]
 @pytest.fixture
 def actions() -> FewActions:
     return FewActions()
+
+
+@pytest.fixture
+def knowledge() -> Knowledge:
+    """What models are edited against."""
+    return Knowledge(FewActions(), SETTINGS)
 
 
 @pytest.fixture
