@@ -77,7 +77,7 @@ class Runbook:
         """The files as a tar."""
         return archive_of(self.files)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the archive."""
         return hashlib.sha256(self.archive).hexdigest()
