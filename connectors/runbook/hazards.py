@@ -188,17 +188,18 @@ def _texts_sunk(
 ) -> Iterator[tuple[str, Hazard]]:
     for text in texts_in(value):
         for piece in pieces(text):
-            for argument, form in _resolved(piece.flow, carried).items():
-                hint = _hint(action, argument, form, piece.within)
-                if hint:
-                    yield argument, Hazard(kind, where, hint)
+            for variable, form in piece.flow.items():
+                for argument, arrives in _resolved({variable: form}, carried).items():
+                    hint = _hint(action, variable, arrives, piece.within)
+                    if hint:
+                        yield argument, Hazard(kind, where, hint)
 
 
-def _hint(action: str, argument: str, form: Form, within: str) -> str:
+def _hint(action: str, variable: str, form: Form, within: str) -> str:
     """What to write instead; empty when it is right as it is."""
     if action in _UNQUOTABLE:
         return _UNQUOTABLE[action]
-    quoted = f"`{{{{ {argument} | quote }}}}`"
+    quoted = f"`{{{{ {variable} | quote }}}}`"
     if form is Form.QUOTED:
         return f"take away the {within} around {quoted}: it brings its own" if within else ""
     around = f", without the {within} around it" if within else ""

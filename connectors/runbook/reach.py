@@ -5,6 +5,7 @@ when it runs stands for every task file of its role.
 """
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,7 @@ ROLE_ENTRY_KEYS = frozenset(
 )
 """Keys of an entry of `roles:` that are no parameters of the role."""
 
+_FREE_FORM_NAME = re.compile(r"(?:^|\s)([^\s=]+)=")
 _SUFFIXES = (".yml", ".yaml", ".json", "")
 
 
@@ -80,6 +82,11 @@ def options_of(value: Any, keywords: Mapping[str, Any]) -> dict[str, Any]:
     return {**(more if isinstance(more, Mapping) else {}), **given}
 
 
+def free_form_names(value: object) -> list[str]:
+    """The names in `a=1 b="{{ c }}"`."""
+    return _FREE_FORM_NAME.findall(value) if isinstance(value, str) else []
+
+
 class _Walker:
     def __init__(self, runbook: Runbook) -> None:
         self._runbook = runbook
@@ -116,7 +123,7 @@ class _Walker:
     def _follow(self, action: str, value: Any, task: Reached) -> None:
         options = options_of(value, task.keywords)
         if action == "set_fact":
-            self._give(options)
+            self._give({**options, **dict.fromkeys(free_form_names(options.get("")), options.get(""))})
             return
         if action not in IMPORTED_ROLE | IMPORTED_TASKS:
             return
