@@ -13,6 +13,7 @@ from connectors.runbook.hazards import hazards_of
 from connectors.runbook.inventory import known_names
 from connectors.runbook.meta import Meta
 from connectors.runbook.names_set import refuse_overwritten_arguments
+from connectors.runbook.promises import refuse_broken_promises
 from connectors.runbook.role_arguments import refuse_unfit_role_arguments
 from connectors.runbook.run import sweep
 from connectors.runbook.secret_arguments import refuse_undeclared_secrets
@@ -68,6 +69,7 @@ class RunbookConnector:
             refuse_overwritten_arguments(runbook)
             refuse_unfit_role_arguments(runbook)
             refuse_undeclared_secrets(runbook)
+            refuse_broken_promises(runbook)
             self._examined[key] = hazards_of(runbook)
         return self._examined[key]
 

@@ -18,7 +18,6 @@ arguments:
   names: {type: list, elements: str}
   login: {type: str, no_log: true}
   keep: {type: str}
-outputs: {said: {type: str}}
 """
 READ_ALL = "  vars: {all_of_them: '{{ keep }} text names login'}\n"
 """So that no argument is unread: what is in these is not looked at twice."""
