@@ -5,9 +5,10 @@ from textwrap import indent
 
 import pytest
 
-from connectors.registry import ConnectorContext
+from connectors.registry import ConnectorContext, Registry
 from connectors.runbook import connector
 from request_models.actions import Hazard
+from request_models.compiler import compile_model, load_model
 
 META = """\
 title: Title
@@ -232,3 +233,40 @@ def test_the_shipped_runbooks_have_no_hazard(tmp_path: Path) -> None:
     names = list(made.names())
     assert len(names) >= 4
     assert [name for name in names if (action := made.find(name)) is None or action.spec.hazards] == []
+
+
+MODEL = """\
+model: say-it
+title: Say it
+kind: service-action
+service: servers
+owners: {accountable: servers-owner}
+inputs: {words: {type: string%s}}
+due: {within: PT30M}
+steps:
+  - {id: say, uses: runbook.known, hosts: %s, with: {text: "{{ inputs.words }}"}, undo: {none: Said is said.}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("task", "schema", "hosts", "codes"),
+    [
+        ("- shell: echo {{ text }}", "", "web", ["hazardous-argument"]),
+        ("- shell: echo {{ text | quote }}", "", "web", []),
+        ("- shell: echo {{ text }}", ", pattern: '^[a-z]{1,9}$'", "web", []),
+        ("- shell: echo {{ text | quote }}", "", "wbe", ["unknown-hosts"]),
+    ],
+)
+def test_a_model_is_told_the_line_of_the_runbook_it_uses(
+    content: Content, task: str, schema: str, hosts: str, codes: list[str]
+) -> None:
+    content.playbook(task)
+    inventory = content.folder / "hosts.yml"
+    inventory.write_text("web: {hosts: {web-1: }}\n")
+    context = ConnectorContext(content.folder / "state", (content.folder / "content",), "dev")
+    source, _ = load_model("model.yaml", MODEL % (schema, hosts))
+    assert source is not None
+    with Registry([connector({"inventory": [str(inventory)]}, context)]) as registry:
+        told = compile_model(source, registry, {}).diagnostics
+    assert [one.code for one in told] == codes
+    assert all("playbooks/known.yml:4 " in one.message for one in told if one.code == "hazardous-argument")

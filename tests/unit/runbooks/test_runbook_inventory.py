@@ -6,7 +6,7 @@ import pytest
 
 from connectors.runbook.inventory import known_names
 
-ALWAYS = {"all", "ungrouped"}
+ALWAYS = frozenset({"all", "ungrouped"})
 INI = """\
 alone.example.org ansible_user=x
 # [not_a_group]
@@ -40,7 +40,16 @@ def test_ini_yaml_and_json_say_their_hosts_and_groups(tmp_path: Path) -> None:
     yaml = _written(tmp_path, "hosts.yml", YAML)
     assert known_names([yaml]) == ALWAYS | {"web", "web-8", "web-9", "web-10", "both", "db", "db-1"}
     json = _written(tmp_path, "hosts.json", '{"all": {"children": {"here": {"hosts": {"one": {}}}}}}')
-    assert known_names([json, yaml]) == known_names([yaml]) | {"here", "one"}  # type: ignore[operator]  # not None
+    assert known_names([json]) == ALWAYS | {"here", "one"}
+    assert known_names([json, ini]) == ALWAYS | of_web | {
+        "alone.example.org",
+        "web",
+        "both",
+        "db",
+        "db-1",
+        "here",
+        "one",
+    }
 
 
 def test_a_folder_is_all_its_files_but_those_ansible_passes_over(tmp_path: Path) -> None:

@@ -50,8 +50,9 @@ def test_names_of_other_systems_are_understood(name: str) -> None:
 def test_what_a_role_keeps_secret_its_playbook_must_too(tmp_path: Path) -> None:
     with pytest.raises(UnsafeRunbook, match=r"arguments\.word: .*`store_value`.*roles/store/meta/argument_specs\.yml"):
         _spec(tmp_path, "{word: {type: str}}", "{store_value: 'x-{{ word }}'}")
-    assert _spec(tmp_path, "{word: {type: str, no_log: true}}", "{store_value: 'x-{{ word }}'}")
-    assert _spec(tmp_path, "{word: {type: str}}", "{store_place: '{{ word }}'}")
+    kept = _spec(tmp_path, "{word: {type: str, no_log: true}}", "{store_value: 'x-{{ word }}'}")
+    shown = _spec(tmp_path, "{word: {type: str}}", "{store_place: '{{ word }}'}")
+    assert (kept.arguments.members["word"].type.secret, shown.arguments.members["word"].type.secret) == (True, False)
 
 
 def test_the_spec_says_how_an_argument_is_declared_secret(tmp_path: Path) -> None:
