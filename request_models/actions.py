@@ -77,7 +77,7 @@ class HazardKind(StrEnum):
     STEERS = "steers"
     """It chooses where, or as whom, something is done."""
     LOGGED = "logged"
-    """It is written down where the action acts."""
+    """It is written into a log, of the host it acts on say."""
     UNREAD = "unread"
     """Nothing reads it."""
 

@@ -236,7 +236,7 @@ ALL_CODES: tuple[Code, ...] = (
     Code(
         "secret-logged",
         _CHECKS,
-        "A task of the runbook writes a secret argument into the log of the host. A warning.",
+        "A task of the runbook writes a secret argument into a log, the host's own say. A warning.",
         "Write `no_log: true` on the task, its block or its role.",
     ),
     Code(

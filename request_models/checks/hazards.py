@@ -83,7 +83,7 @@ def _or_narrow(source: str, steers: bool) -> str:
 
 def _logged(name: str, node: TypedNode, wanted: ValueType | None, hazards: list[Hazard]) -> Iterator[Finding]:
     if wanted is None or any_secret(wanted):
-        message = f"`{name}` is secret, but {_places(hazards)} writes it into the log of the host"
+        message = f"`{name}` is secret, but {_places(hazards)} writes it into a log"
         yield Finding(node.path, "secret-logged", message, hazards[0].hint, Severity.WARNING)
 
 
