@@ -62,6 +62,35 @@ class ErrorClass(StrEnum):
     UNKNOWN = "unknown"
 
 
+class HazardKind(StrEnum):
+    """What would become of an argument's text in the action's own content.
+
+    The first four concern texts that somebody may choose freely, `logged` secrets, and `unread` any value.
+    """
+
+    COMMAND = "command"
+    """It becomes part of a command or a query: it could be a command itself."""
+    SPLIT = "split"
+    """Its spaces and quotes make several arguments of it."""
+    EXPANDED = "expanded"
+    """`$NAME` and `~` in it are replaced."""
+    STEERS = "steers"
+    """It chooses where, or as whom, something is done."""
+    LOGGED = "logged"
+    """It is written into a log, of the host it acts on say."""
+    UNREAD = "unread"
+    """Nothing reads it."""
+
+
+@dataclass(frozen=True)
+class Hazard:
+    """What makes an argument more than data. `where` is `FILE:LINE` of the content, `hint` what to write there."""
+
+    kind: HazardKind
+    where: str
+    hint: str
+
+
 @dataclass(frozen=True)
 class ActionSpec:
     """One action's interface.
@@ -75,6 +104,10 @@ class ActionSpec:
 
     `reads_before` and `probes` say that the action is `ReadsBefore` and `Probes`. An absence that a probe sees earlier
     than `settles` after the call ended is no proof: the call may still be under way, or not be seen everywhere yet.
+
+    The rest is for the compiler only, and may change while the interface stays the same: `hazards` are those of
+    arguments, by name; `known_hosts` the hosts and groups there are, None when that cannot be told without asking other
+    systems; `secret_hint` says how an argument is declared secret, with `{name}` for the argument's name.
     """
 
     name: str
@@ -93,6 +126,9 @@ class ActionSpec:
     reads_before: bool = False
     probes: bool = False
     settles: timedelta = timedelta(0)
+    hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict, compare=False)
+    known_hosts: frozenset[str] | None = field(default=None, compare=False)
+    secret_hint: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         if self.effect is EffectClass.HAS_PROBE and not self.probes:

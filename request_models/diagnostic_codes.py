@@ -195,6 +195,18 @@ ALL_CODES: tuple[Code, ...] = (
     Code(
         "hosts-type", _CHECKS, "`hosts` is neither a group nor a list of groups.", "Write one group, or a list of them."
     ),
+    Code(
+        "hosts-pattern",
+        _CHECKS,
+        "`hosts` is a pattern, or every host.",
+        "Write names of groups or hosts, one by one: nothing is ever run on all hosts.",
+    ),
+    Code(
+        "unknown-hosts",
+        _CHECKS,
+        "The inventory has no such group or host.",
+        "Write one that it has; the hint names the nearest. Or add it to the inventory.",
+    ),
     Code("target-type", _CHECKS, "A target is not what the system takes.", "See the hint for what it takes."),
     Code("unknown-target", _CHECKS, "Nothing here acts on this system.", "Name a system that an action is of."),
     Code(
@@ -215,6 +227,25 @@ ALL_CODES: tuple[Code, ...] = (
         "A secret argument's value stands in the model. A warning.",
         "Take it from a secret input, or let the connector's settings hold it.",
     ),
+    Code(
+        "secret-not-marked",
+        _CHECKS,
+        "A secret argument is taken from an input that is not marked secret. A warning where no name says so.",
+        "Mark the input `secret: true`: what is typed there is then shown nowhere and stored encrypted.",
+    ),
+    Code(
+        "secret-logged",
+        _CHECKS,
+        "A task of the runbook writes a secret argument into a log, the host's own say. A warning.",
+        "Write `no_log: true` on the task, its block or its role.",
+    ),
+    Code(
+        "hazardous-argument",
+        _CHECKS,
+        "Any text may be given to an argument that the action's content makes part of a command.",
+        "Quote it where the message says (`{{ name | quote }}`), or let the input be an enum or match a pattern.",
+    ),
+    Code("unread-argument", _CHECKS, "Nothing in the runbook reads the argument. A warning.", "Leave it out."),
 )
 """Every code, in the order in which the compiler works."""
 

@@ -2,19 +2,23 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from connectors.registry import ConnectorContext
 from connectors.runbook.action import RunbookAction
-from connectors.runbook.content import Folders, pinned_meta, read_runbook
+from connectors.runbook.content import Folders, Runbook, pinned_meta, read_runbook
 from connectors.runbook.errors import RunbookError
-from connectors.runbook.inventory_groups import inventory_groups
+from connectors.runbook.hazards import hazards_of
+from connectors.runbook.inventory import known_names
 from connectors.runbook.meta import Meta
 from connectors.runbook.names_set import refuse_overwritten_arguments
+from connectors.runbook.promises import refuse_broken_promises
 from connectors.runbook.role_arguments import refuse_unfit_role_arguments
 from connectors.runbook.run import sweep
+from connectors.runbook.secret_arguments import refuse_undeclared_secrets
 from connectors.runbook.settings import RunbookSettings
-from request_models.actions import ActionSpec
+from request_models.actions import ActionSpec, Hazard
 from request_models.json_values import JsonValue
 
 NAME = "runbook"
@@ -28,6 +32,7 @@ class RunbookConnector:
         self._folders = folders
         self._runs = state / "runs"
         self._archives: dict[str, bytes] = {}
+        self._examined: dict[tuple[str, str], Mapping[str, tuple[Hazard, ...]]] = {}
         sweep(self._runs)
 
     @property
@@ -42,17 +47,31 @@ class RunbookConnector:
         if system != NAME or file is None:
             return None
         runbook = read_runbook(playbook, file, self._folders)
-        refuse_overwritten_arguments(runbook)
-        refuse_unfit_role_arguments(runbook)
-        archive = runbook.archive
-        self._archives[runbook.digest] = archive
-        return RunbookAction(_spec(name, runbook.meta, runbook.digest), archive, self._settings, self._runs)
+        digest = runbook.digest
+        spec = replace(
+            _spec(name, runbook.meta, digest),
+            hazards=self._examine(runbook, digest),
+            known_hosts=known_names(self._settings.inventory) if runbook.meta.hosts else None,
+        )
+        self._archives[digest] = runbook.archive
+        return RunbookAction(spec, runbook.archive, self._settings, self._runs)
 
     def pinned(self, name: str, content: bytes) -> RunbookAction:
         """The action as it was archived, whatever became of its files since. Raises BadMeta."""
         meta = pinned_meta(name.partition(".")[2], content)
         digest = hashlib.sha256(content).hexdigest()
         return RunbookAction(_spec(name, meta, digest), content, self._settings, self._runs)
+
+    def _examine(self, runbook: Runbook, digest: str) -> Mapping[str, tuple[Hazard, ...]]:
+        """The hazards of a runbook, which is looked at once as long as none of its files changes."""
+        key = (runbook.name, digest)
+        if key not in self._examined:
+            refuse_overwritten_arguments(runbook)
+            refuse_unfit_role_arguments(runbook)
+            refuse_undeclared_secrets(runbook)
+            refuse_broken_promises(runbook)
+            self._examined[key] = hazards_of(runbook)
+        return self._examined[key]
 
     def names(self) -> Iterator[str]:
         """The actions that can be offered, sorted; what is wrong with the others is in `problems`."""
@@ -64,8 +83,8 @@ class RunbookConnector:
         return [f"{NAME}.{name}" for name in sorted(self._folders.playbooks())] if prefix == f"{NAME}." else []
 
     def host_groups(self) -> frozenset[str]:
-        """The groups that the settings' inventory files name, as far as they can be read without Ansible."""
-        return inventory_groups(self._settings.inventory)
+        """The groups and hosts that the settings' inventory files name; none where they cannot be told."""
+        return (known_names(self._settings.inventory) or frozenset()) - {"all", "ungrouped"}
 
     def problems(self) -> dict[str, RunbookError]:
         """Why a playbook that has a meta is not offered, by the action's name."""
@@ -84,6 +103,7 @@ class RunbookConnector:
     def close(self) -> None:
         """Nothing is held open between runs."""
         self._archives.clear()
+        self._examined.clear()
 
 
 def connector(settings: Mapping[str, JsonValue], context: ConnectorContext) -> RunbookConnector:
@@ -104,4 +124,5 @@ def _spec(name: str, meta: Meta, digest: str) -> ActionSpec:
         takes_hosts=meta.hosts,
         content_digest=digest,
         documentation=meta.description,
+        secret_hint=f"write `no_log: true` at arguments.{{name}} in playbooks/{name.partition('.')[2]}.meta.yml",
     )

@@ -77,7 +77,7 @@ class Runbook:
         """The files as a tar."""
         return archive_of(self.files)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of the archive."""
         return hashlib.sha256(self.archive).hexdigest()
@@ -141,6 +141,8 @@ class _Collector:
             return
         self.files[path] = file
         for play in listed(read_yaml(file, UnsafeRunbook)):
+            if not isinstance(play, dict):
+                raise UnsafeRunbook(file, "is no playbook: it must be a list of plays, each of them a map")
             for key, value in actions_of(play):
                 if key in IMPORTED_PLAYBOOK:
                     self._add_beside(file, path, value, self.add_playbook)
@@ -243,12 +245,15 @@ def all_tasks(tasks: Any) -> Iterator[dict[str, Any]]:
 def actions_of(task: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The task's keys without `ansible.builtin.`, and what they are given; old `action:` forms are followed too."""
     for key, value in task.items():
-        short = str(key).removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")
-        if short in {"action", "local_action"}:
-            if isinstance(value, dict):
-                yield str(value.get("module", "")).removeprefix("ansible.builtin."), value
-            else:
-                module, _, rest = str(value).partition(" ")
-                yield module.removeprefix("ansible.builtin."), rest
+        if key not in {"action", "local_action"}:
+            yield _short(str(key)), value
+        elif isinstance(value, dict):
+            given = {name: option for name, option in value.items() if name != "module"}
+            yield _short(str(value.get("module", ""))), given
         else:
-            yield short, value
+            module, _, rest = str(value).partition(" ")
+            yield _short(module), rest
+
+
+def _short(action: str) -> str:
+    return action.removeprefix("ansible.builtin.").removeprefix("ansible.legacy.")

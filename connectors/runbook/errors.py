@@ -7,12 +7,16 @@ from request_models.actions import ActionBroken
 
 
 class RunbookError(ConnectorError, ActionBroken):
-    """A runbook that cannot be offered as an action; the message says which file, what is wrong, what to do."""
+    """A runbook that cannot be offered as an action; the message says which file, what is wrong, what to do.
 
-    def __init__(self, file: Path, why: str) -> None:
-        super().__init__(f"{file}: {why}")
+    `line` counts from 1; 0 when it is not known, or when the whole file is meant.
+    """
+
+    def __init__(self, file: Path, why: str, line: int = 0) -> None:
+        super().__init__(f"{file}:{line}: {why}" if line else f"{file}: {why}")
         self.file = file
         self.why = why
+        self.line = line
 
 
 class BadMeta(RunbookError):

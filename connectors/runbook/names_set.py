@@ -1,100 +1,122 @@
 """Which variables a runbook sets by itself. The vars plugin loses to these [findings], so none may be an argument."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from connectors.runbook.ansible_yaml import read_yaml
+from connectors.runbook.ansible_yaml import line_of, read_yaml
 from connectors.runbook.content import TASK_LISTS, Runbook, actions_of, all_tasks, listed
 from connectors.runbook.errors import UnsafeRunbook
+from connectors.runbook.reach import ROLE_ENTRY_KEYS, free_form_names, options_of
 
-_ROLE_KEYS = {"role", "name", "vars", "tags", "when", "become", "become_user", "become_method", "delegate_to"}
+_READ_SUFFIXES = {".yml", ".yaml", ".json", ""}
+_NO_TASKS_IN = {"defaults", "files", "library", "meta", "module_utils", "templates", "tests"}
+"""Parts of a role that hold neither tasks nor variables that beat an argument."""
+
+_LOOP_NAMES = ("loop_var", "index_var")
+
+
+@dataclass(frozen=True)
+class _Set:
+    """A variable, and where and how it is set."""
+
+    name: str
+    line: int
+    how: str
 
 
 def refuse_overwritten_arguments(runbook: Runbook) -> None:
     """Raise UnsafeRunbook at the first argument that the runbook also sets."""
     arguments = set(runbook.meta.arguments)
-    for name, file, how in _names_set(runbook):
-        if name in arguments:
-            raise UnsafeRunbook(
-                file,
-                f"sets '{name}' by {how}, and '{name}' is an argument of {runbook.name}: what the step was given "
-                "would be lost. Use another name in one of the two",
-            )
-
-
-def _names_set(runbook: Runbook) -> Iterator[tuple[str, Path, str]]:
     for path, file in runbook.files.items():
-        if file.suffix not in {".yml", ".yaml"}:
-            continue
-        parts = Path(path).parts
-        document = read_yaml(file, UnsafeRunbook)
-        if parts[0] == "roles" and len(parts) > 2:  # roles/NAME/PART/...
-            yield from _in_role(parts[2], document, file)
-        elif parts[0] == "playbooks" and not path.endswith(".meta.yml"):
-            yield from _in_playbook_file(document, file)
+        for found in _names_set(PurePosixPath(path), file):
+            if found.name in arguments:
+                raise UnsafeRunbook(
+                    file,
+                    f"sets '{found.name}' by {found.how}, and '{found.name}' is an argument of {runbook.name}: what "
+                    "the step was given would be lost. Use another name in one of the two",
+                    found.line,
+                )
 
 
-def _in_role(part: str, document: Any, file: Path) -> Iterator[tuple[str, Path, str]]:
+def _names_set(path: PurePosixPath, file: Path) -> Iterator[_Set]:
+    root, *rest = path.parts
+    if path.suffix not in _READ_SUFFIXES or root == "plugins" or path.name.endswith(".meta.yml"):
+        return
+    if root == "roles" and len(rest) > 2:  # roles/NAME/PART/...
+        yield from _in_role(rest[1], path, file)
+    elif root != "roles" and path.suffix:
+        yield from _in_playbook_file(read_yaml(file, UnsafeRunbook), file)
+
+
+def _in_role(part: str, path: PurePosixPath, file: Path) -> Iterator[_Set]:
     if part == "vars":
-        yield from _keys(document, file, "a role's vars/")
-    elif part in {"tasks", "handlers"}:
-        yield from _in_tasks(document, file)
-    elif part == "meta" and file.stem == "main" and isinstance(document, dict):
-        yield from _in_role_entries(document.get("dependencies"), file)
+        yield from _keys(read_yaml(file, UnsafeRunbook), "a role's vars/")
+    elif part == "meta" and path.stem == "main":
+        document = read_yaml(file, UnsafeRunbook)
+        yield from _in_role_entries(document.get("dependencies") if isinstance(document, dict) else None)
+    elif part not in _NO_TASKS_IN and (part in {"tasks", "handlers"} or path.suffix):
+        yield from _in_tasks(read_yaml(file, UnsafeRunbook), file)
 
 
-def _in_playbook_file(document: Any, file: Path) -> Iterator[tuple[str, Path, str]]:
+def _in_playbook_file(document: Any, file: Path) -> Iterator[_Set]:
     if isinstance(document, dict):  # a file of vars_files
-        yield from _keys(document, file, "vars_files")
+        yield from _keys(document, "vars_files")
         return
     for play in (entry for entry in listed(document) if isinstance(entry, dict)):
         for prompt in listed(play.get("vars_prompt")):
-            yield from _keys({prompt.get("name"): None}, file, "vars_prompt")
-        yield from _in_role_entries(play.get("roles"), file)
+            yield _Set(str(prompt.get("name")), line_of(prompt), "vars_prompt")
+        yield from _in_role_entries(play.get("roles"))
         for part in TASK_LISTS:
             yield from _in_tasks(play.get(part), file)
         yield from _in_tasks([play], file)  # its vars:, or the file is one of tasks
 
 
-def _in_role_entries(roles: Any, file: Path) -> Iterator[tuple[str, Path, str]]:
+def _in_role_entries(roles: Any) -> Iterator[_Set]:
     for role in (entry for entry in listed(roles) if isinstance(entry, dict)):
-        yield from _keys(role.get("vars"), file, "vars: of a role")
-        yield from _keys({key: None for key in role if key not in _ROLE_KEYS}, file, "a role's parameters")
+        yield from _keys(role.get("vars"), "vars: of a role")
+        yield from (found for found in _keys(role, "a role's parameters") if found.name not in ROLE_ENTRY_KEYS)
 
 
-def _in_tasks(tasks: Any, file: Path) -> Iterator[tuple[str, Path, str]]:
+def _in_tasks(tasks: Any, file: Path) -> Iterator[_Set]:
     for task in all_tasks(tasks):
-        yield from _keys(task.get("vars"), file, "vars:")
+        yield from _keys(task.get("vars"), "vars:")
         if isinstance(task.get("register"), str):
-            yield task["register"].partition(".")[0], file, "register"
+            yield _Set(task["register"].partition(".")[0], line_of(task, "register"), "register")
         control = task.get("loop_control")
         if isinstance(control, dict):
-            yield from _keys({control.get("loop_var"): None, control.get("index_var"): None}, file, "loop_control")
+            yield from (_Set(str(control.get(key)), line_of(control, key), "loop_control") for key in _LOOP_NAMES)
         for action, value in actions_of(task):
-            yield from _by_action(action, value, file)
+            options = options_of(value, task)
+            if action == "set_fact":
+                yield from _facts_set(options, line_of(task), file)
+            elif action == "include_vars":
+                yield from _included(options, line_of(task), file)
+            elif isinstance(applied := options.get("apply"), dict):
+                yield from _keys(applied.get("vars"), "vars: under apply")
 
 
-def _by_action(action: str, value: Any, file: Path) -> Iterator[tuple[str, Path, str]]:
-    if action == "set_fact":
-        names: Iterable[str] = value if isinstance(value, dict) else _free_form(value)
-        for name in names:
-            if "{{" in str(name):
-                raise UnsafeRunbook(file, f"set_fact '{name}': what it overwrites is known only when it runs")
-            yield str(name), file, "set_fact"
-    elif action == "include_vars":
-        kept_under = value.get("name") if isinstance(value, dict) else None
-        if not isinstance(kept_under, str) or "{{" in kept_under:
-            raise UnsafeRunbook(
-                file, "include_vars without a fixed `name:` may overwrite an argument; give it one to keep them apart"
-            )
-        yield kept_under, file, "include_vars"
+def _facts_set(options: Mapping[str, Any], line: int, file: Path) -> Iterator[_Set]:
+    free = options.get("")
+    names: Iterable[str] = [*(name for name in options if name), *free_form_names(free)]
+    if isinstance(free, str) and "{{" in free and not free_form_names(free):
+        names = [free]
+    for name in names:
+        if "{{" in str(name):
+            raise UnsafeRunbook(file, f"set_fact '{name}': what it overwrites is known only when it runs", line)
+        yield _Set(str(name), line, "set_fact")
 
 
-def _free_form(value: Any) -> list[str]:
-    return [pair.partition("=")[0] for pair in str(value).split() if "=" in pair]
+def _included(options: Mapping[str, Any], line: int, file: Path) -> Iterator[_Set]:
+    kept_under = options.get("name")
+    if not isinstance(kept_under, str) or "{{" in kept_under:
+        why = "include_vars without a fixed `name:` may overwrite an argument; give it one to keep them apart"
+        raise UnsafeRunbook(file, why, line)
+    yield _Set(kept_under, line, "include_vars")
 
 
-def _keys(variables: Any, file: Path, how: str) -> Iterator[tuple[str, Path, str]]:
-    if isinstance(variables, Mapping):
-        yield from ((str(name), file, how) for name in variables if name is not None)
+def _keys(variables: Any, how: str) -> Iterator[_Set]:
+    for several in listed(variables):  # an old form of `vars:` is a list of maps
+        if isinstance(several, Mapping):
+            yield from (_Set(str(name), line_of(several, name), how) for name in several)

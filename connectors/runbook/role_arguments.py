@@ -43,7 +43,9 @@ def refuse_unfit_role_arguments(runbook: Runbook) -> None:
         if path.startswith("playbooks/") and not path.endswith(".meta.yml"):
             for play in listed(read_yaml(file, UnsafeRunbook)):
                 if isinstance(play, dict):
-                    of_play = {**runbook.meta.arguments, **(play.get("vars") or {})}
+                    of_play = {**runbook.meta.arguments}
+                    for variables in listed(play.get("vars")):
+                        of_play.update(variables)
                     for use in _uses(play):
                         _check(runbook, file, use, of_play)
 

@@ -1,6 +1,7 @@
 """A secret never flows where it would be shown or stored."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from request_models.actions import ActionSpec
 from request_models.diagnostics import Severity
@@ -52,8 +53,12 @@ def _shown(nodes: Mapping[str, TypedNode], hint: str = "") -> Iterator[Finding]:
 
 
 def _call(spec: ActionSpec | None, arguments: TypedNode) -> Iterator[Finding]:
-    if spec is not None:
-        yield from _taken(arguments, spec.arguments, f"`{spec.name}`")
+    for finding in () if spec is None else _taken(arguments, spec.arguments, f"`{spec.name}`"):
+        if spec is not None and spec.secret_hint and finding.code == "secret-in-argument":
+            name = str(finding.path[len(arguments.path)])
+            yield replace(finding, hint=spec.secret_hint.format(name=name))
+        else:
+            yield finding
 
 
 def _taken(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:

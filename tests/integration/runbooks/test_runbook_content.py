@@ -94,6 +94,15 @@ SETS = {
     "included tasks that set it": _play("ansible.builtin.include_tasks: more.yml"),
     "vars file": _play(more="vars_files: [vars.yml]"),
     "handler": _play(more="handlers: [{ansible.builtin.command: x, register: account}]"),
+    "included tasks beside the playbooks": _play("ansible.builtin.include_tasks: ../tasks/aside.yml"),
+    "vars file beside the playbooks": _play(more="vars_files: [../shared/vars.yml]"),
+    "role with a variables file without a suffix": _play(more="roles: [bare]"),
+    "role with tasks in a folder of its own": _play(more="roles: [odd]"),
+    "vars under apply": _play("ansible.builtin.include_role: {name: quiet, apply: {vars: {account: x}}}"),
+    "vars as a list": _play(more="vars: [{account: x}]"),
+    "set_fact by args": _play("{ansible.builtin.set_fact: , args: {account: x}}"),
+    "set_fact of a whole template": _play('ansible.builtin.set_fact: "{{ more }}"'),
+    "set_fact in the old form": _play("action: ansible.legacy.set_fact account=x"),
     "imported playbook": "- ansible.builtin.import_playbook: other.yml\n",
 }
 
@@ -103,12 +112,41 @@ def test_an_argument_that_the_runbook_sets_too_is_refused(estate: Any, playbook:
     estate.write("roles/quiet/tasks/main.yml", "- {ansible.builtin.debug: {msg: x}}")
     estate.write("roles/loud/vars/main.yml", "account: x")
     estate.write("roles/behind/meta/main.yml", "dependencies: [{role: loud}]")
+    estate.write("roles/bare/vars/main", "account: x")
+    estate.write("roles/odd/tasks/main.yml", "- ansible.builtin.include_tasks: ../steps/more.yml")
+    estate.write("roles/odd/steps/more.yml", "- {ansible.builtin.command: x, register: account}")
+    estate.write("tasks/aside.yml", "- {ansible.builtin.command: x, register: account}")
+    estate.write("shared/vars.yml", "account: x")
     estate.write("playbooks/more.yml", "- {ansible.builtin.command: x, register: account}")
     estate.write("playbooks/vars.yml", "account: x")
     estate.write("playbooks/other.yml", _play("ansible.builtin.set_fact: {account: x}"))
     estate.runbook("sets", META, playbook)
     with pytest.raises(UnsafeRunbook):
         estate.connector().find("runbook.sets")
+
+
+def test_the_refusal_names_the_line_that_sets_the_argument(estate: Any) -> None:
+    estate.write(
+        "roles/loud/tasks/main.yml", "- ansible.builtin.debug: {msg: x}\n- ansible.builtin.set_fact:\n    account: x"
+    )
+    estate.runbook("sets", META, _play(more="roles: [loud]"))
+    with pytest.raises(UnsafeRunbook, match=r"roles/loud/tasks/main\.yml:2: sets 'account' by set_fact"):
+        estate.connector().find("runbook.sets")
+
+
+@pytest.mark.parametrize("playbook", ["just text", "[just, texts]"])
+def test_what_is_no_playbook_is_refused(estate: Any, playbook: str) -> None:
+    estate.runbook("none", META, playbook)
+    with pytest.raises(UnsafeRunbook, match="is no playbook"):
+        estate.connector().find("runbook.none")
+
+
+def test_data_of_a_role_that_only_looks_like_yaml_is_no_matter(estate: Any) -> None:
+    estate.write("roles/quiet/tasks/main.yml", "- {ansible.builtin.debug: {msg: x}}")
+    estate.write("roles/quiet/files/two.yml", "---\naccount: x\n---\naccount: y\n")
+    estate.write("roles/quiet/templates/text.yml", "{% if x %}\naccount: {{ account }}\n{% endif %}\n")
+    estate.runbook("quiet", META, _play(more="roles: [quiet]"))
+    assert estate.connector().find("runbook.quiet") is not None
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,11 @@
 """What editors ask of connectors: names level by level, the words of arguments, groups of hosts."""
 
-from pathlib import Path
-
 import pytest
 
 from connectors.aws.actions import AwsConnector
 from connectors.aws.settings import AwsSettings
 from connectors.memory import Memory
 from connectors.registry import Registry
-from connectors.runbook.inventory_groups import inventory_groups
 from request_models.actions import ActionSpec
 from request_models.value_types import ObjectType
 
@@ -68,23 +65,3 @@ def test_a_registry_looks_through_connectors_that_know_nothing_of_it() -> None:
         assert registry.names_below("other.") == []
         assert registry.argument_documentation("box.open", ("x",)) == ""
         assert registry.host_groups() == []
-
-
-def test_groups_are_read_from_yaml_and_ini_inventories(tmp_path: Path) -> None:
-    (tmp_path / "a.yml").write_text("all:\n  children:\n    web: {hosts: {a: }, children: {inner: {}}}\ndb: {}\n")
-    (tmp_path / "hosts").write_text("[cache]\na.example.org\n[racks:children]\ncache\n[cache:vars]\nx=1\n")
-    assert inventory_groups([tmp_path]) == {"web", "inner", "db", "cache", "racks"}
-
-
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("broken.yml", "a: [\n"),
-        ("plugin.yml", "plugin: aws_ec2\nregions: [x]\n"),
-        ("script", "#!/bin/sh\n[web]\n"),
-        ("list.yml", "- a\n"),
-    ],
-)
-def test_an_inventory_that_cannot_be_read_has_no_groups(tmp_path: Path, name: str, text: str) -> None:
-    (tmp_path / name).write_text(text)
-    assert inventory_groups([tmp_path / name, tmp_path / "absent.yml"]) == set()

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 
 import pytest
 
-from request_models.actions import ActionSpec, EffectClass
+from request_models.actions import ActionSpec, EffectClass, Hazard, HazardKind
 from request_models.compiler import Compilation, compile_model, load_model
 from request_models.editing.catalogue import Knowledge
 from request_models.json_values import JsonValue
@@ -98,6 +98,43 @@ SPECS = (
         system="host",
         takes_hosts=True,
         content_digest="decaf",
+    ),
+    ActionSpec(
+        name="host.run",
+        title="Run what content says",
+        arguments=members(
+            {},
+            {
+                "label": TEXT,
+                "words": ArrayType(items=TEXT),
+                "path": TEXT,
+                "gateway": TEXT,
+                "code": StringType(pattern="^[a-z]{1,8}$"),
+                "password": StringType(secret=True),
+                "email": StringType(secret=True),
+                "comment": TEXT,
+            },
+        ),
+        result=members({"said": TEXT, "count": IntegerType()}),
+        effect=EffectClass.IDEMPOTENT,
+        system="host",
+        takes_hosts=True,
+        hazards={
+            "label": (Hazard(HazardKind.COMMAND, "playbooks/run.yml:7", "write `{{ label | quote }}`"),),
+            "code": (Hazard(HazardKind.COMMAND, "playbooks/run.yml:8", "write `{{ code | quote }}`"),),
+            "words": (
+                Hazard(HazardKind.SPLIT, "playbooks/run.yml:9", "write `{{ words | map('quote') | join(' ') }}`"),
+                Hazard(HazardKind.SPLIT, "playbooks/run.yml:12", "write `{{ words | map('quote') | join(' ') }}`"),
+            ),
+            "path": (
+                Hazard(HazardKind.EXPANDED, "playbooks/run.yml:15", "write `expand_argument_vars: false` beside it"),
+            ),
+            "gateway": (Hazard(HazardKind.STEERS, "playbooks/run.yml:18", "write `delegate_to:` out"),),
+            "password": (Hazard(HazardKind.LOGGED, "playbooks/run.yml:20", "write `no_log: true` on the task"),),
+            "comment": (Hazard(HazardKind.UNREAD, "playbooks/run.yml:1", "take it out of playbooks/run.meta.yml"),),
+        },
+        known_hosts=frozenset({"all", "ungrouped", "web_servers", "db_servers", "web-1.example.org"}),
+        secret_hint="write `no_log: true` at arguments.{name} in playbooks/run.meta.yml",
     ),
     ActionSpec(
         name="note.send",
