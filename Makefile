@@ -76,6 +76,10 @@ types: $(STAMP) ## mypy, strict
 contracts: $(STAMP) ## the dependency law
 	$(BIN)/lint-imports
 
+.PHONY: bench
+bench: $(STAMP) ## how fast the compiler is here, as ratios to a baseline of the same run; ARGS="--json FILE"
+	PYTHONPATH=tests $(BIN)/python -m bench $(ARGS)
+
 .PHONY: docs
 docs: $(STAMP) ## make docs/reference anew from the code
 	$(BIN)/python -m request_models.reference

@@ -1,17 +1,22 @@
-"""The composition root: the only place where the parts of the application are put together."""
+"""The composition root: the only place where the parts of the application are put together.
+
+The records and what works on them are imported when first asked for: to check a model needs no database, and half the
+time of that command would go to importing one.
+"""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import request_models
 from connectors.registry import ConnectorContext, Registry
-from flows.execution import Execution
-from flows.lifecycle import Lifecycle
-from flows.records.keyring import Keyring
-from flows.records.records import Records
 from flows.settings import Settings
+
+if TYPE_CHECKING:
+    from flows.execution import Execution
+    from flows.lifecycle import Lifecycle
+    from flows.records.records import Records
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,11 @@ class Application:
         return cls(settings)
 
     @cached_property
-    def records(self) -> Records:
+    def records(self) -> "Records":
         """The records. Raises RecordsUnavailable, KeyringError."""
+        from flows.records.keyring import Keyring  # noqa: PLC0415 - see above
+        from flows.records.records import Records  # noqa: PLC0415 - see above
+
         return Records.open(self.settings.records_url, Keyring.open(self.settings.keyring_file))
 
     @cached_property
@@ -44,13 +52,17 @@ class Application:
         return Registry.discover(self.settings.connectors, context)
 
     @cached_property
-    def lifecycle(self) -> Lifecycle:
+    def lifecycle(self) -> "Lifecycle":
         """What can be done to a request."""
+        from flows.lifecycle import Lifecycle  # noqa: PLC0415 - see above
+
         return Lifecycle(self.records, self.settings.public)
 
     @cached_property
-    def execution(self) -> Execution:
+    def execution(self) -> "Execution":
         """What a flow run does."""
+        from flows.execution import Execution  # noqa: PLC0415 - see above
+
         return Execution(self.records, self.registry, self.settings)
 
     @property

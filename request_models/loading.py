@@ -1,10 +1,10 @@
 """Model files to documents. A mistake in one file never hides another's; nothing is raised for what a file holds."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path as FilePath
-from typing import Any, get_args
+from typing import Any, Generic, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -45,16 +45,33 @@ class ModelSource:
         return self.document.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
+class Named(Protocol):
+    """Something that bears a model's name and came from a file."""
+
+    @property
+    def model(self) -> str: ...
+
+    @property
+    def file(self) -> str: ...
+
+
+M = TypeVar("M", bound=Named)
+
+
 @dataclass(frozen=True)
-class Loaded:
+class Catalogue(Generic[M]):
     """The models of some folders, by name, and what is wrong with the files that gave none (or warnings)."""
 
-    models: tuple[ModelSource, ...]
+    models: tuple[M, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
 
-    def find(self, model: str) -> ModelSource | None:
+    def find(self, model: str) -> M | None:
         """The model of a name, None when there is none."""
         return next((source for source in self.models if source.model == model), None)
+
+
+Loaded = Catalogue[ModelSource]
+"""The models of some folders, loaded."""
 
 
 def load_catalogue(folders: Iterable[FilePath]) -> Loaded:
@@ -62,29 +79,41 @@ def load_catalogue(folders: Iterable[FilePath]) -> Loaded:
 
     A model in an earlier folder stands in for one of its name in a later one.
     """
-    models: dict[str, ModelSource] = {}
+    return catalogue_of(folders, load_file)
+
+
+def catalogue_of(
+    folders: Iterable[FilePath], load: Callable[[FilePath], tuple[M | None, tuple[Diagnostic, ...]]]
+) -> Catalogue[M]:
+    """As `load_catalogue`, with `load` in the place of `load_file`."""
+    models: dict[str, M] = {}
     diagnostics: list[Diagnostic] = []
     for folder in folders:
-        here: dict[str, ModelSource] = {}
+        here: dict[str, M] = {}
         for file in sorted(path for path in folder.glob("*") if path.suffix in {".yaml", ".yml"} and path.is_file()):
-            model, found = load_file(file)
+            model, found = load(file)
             diagnostics.extend(found)
             if model is not None and model.model in here:
                 diagnostics.append(_named_twice(model, here[model.model]))
             elif model is not None:
                 here[model.model] = model
         models = {**here, **models}
-    return Loaded(tuple(models[name] for name in sorted(models)), in_order(diagnostics))
+    return Catalogue(tuple(models[name] for name in sorted(models)), in_order(diagnostics))
 
 
 def load_file(file: FilePath) -> tuple[ModelSource | None, tuple[Diagnostic, ...]]:
     """One model file."""
+    content = read_file(file)
+    return (None, (content,)) if isinstance(content, Diagnostic) else load_model(str(file), content)
+
+
+def read_file(file: FilePath) -> bytes | Diagnostic:
+    """The content of a model file, as far as one may be long; a diagnostic when it cannot be read."""
     try:
         with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
+            return stream.read(MAX_BYTES + 1)
     except OSError as error:
-        return None, (Diagnostic("unreadable", f"this file cannot be read: {error.strerror}", str(file)),)
-    return load_model(str(file), content)
+        return Diagnostic("unreadable", f"this file cannot be read: {error.strerror}", str(file))
 
 
 def load_model(file: str, content: bytes | str) -> tuple[ModelSource | None, tuple[Diagnostic, ...]]:
@@ -102,9 +131,12 @@ def load_model(file: str, content: bytes | str) -> tuple[ModelSource | None, tup
     return (None if source.diagnostics else ModelSource(source, document)), source.diagnostics
 
 
-def _named_twice(model: ModelSource, first: ModelSource) -> Diagnostic:
-    message = f"there is another model `{model.model}` in {first.file}"
-    return model.source.diagnostic(("model",), "duplicate-model", message, hint="give one of them another name")
+def _named_twice(model: Named, first: Named) -> Diagnostic:
+    message, hint = f"there is another model `{model.model}` in {first.file}", "give one of them another name"
+    source, _ = load_file(FilePath(model.file))
+    if source is None:  # it was changed this very moment
+        return Diagnostic("duplicate-model", message, model.file, hint=hint)
+    return source.source.diagnostic(("model",), "duplicate-model", message, hint=hint)
 
 
 def _shape_problems(source: YamlSource, error: ValidationError) -> Iterator[Diagnostic]:

@@ -12,7 +12,7 @@ import typer
 
 from flows.commands.exits import OK, REFUSED, USAGE, CommandFailed
 from flows.commands.local import local_settings
-from flows.commands.models import CompiledModels, compile_models, load_models
+from flows.commands.models import CheckedModels, check_models
 from flows.commands.output import AsJson, console, write_json
 from flows.wiring import Application
 from request_models.diagnostic_codes import ALL_CODES
@@ -58,22 +58,23 @@ def check(
         typer.Option("--format", help="For people, programs, annotations of GitHub Actions, or code scanning."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", "--warnings-are-errors", help="Refuse warnings too.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Compile all, also what did not change.")] = False,
 ) -> None:
     """Check models as publishing would, and say what is wrong with file, line, and what to write instead."""
     if as_json and output_format not in {None, Format.JSON}:
         raise CommandFailed(f"--json and --format {output_format} exclude each other: write one of them.", USAGE)
     with Application.open(local_settings()) as application:
-        verdict = _judge(compile_models(application, load_models(application, paths or ())), strict=strict)
+        verdict = _judge(check_models(application, paths or (), remember=not fresh), strict=strict)
     _write(verdict, Format.JSON if as_json else output_format or Format.TEXT)
     raise typer.Exit(OK if verdict.ok else REFUSED)
 
 
-def _judge(compiled: CompiledModels, *, strict: bool) -> _Verdict:
-    right = [made for made in compiled.compilations.values() if made.plan is not None]
+def _judge(checked: CheckedModels, *, strict: bool) -> _Verdict:
+    right = [verdict for verdict in checked.verdicts.values() if verdict.right]
     if strict:
-        right = [made for made in right if not made.diagnostics]
-    found = as_errors(compiled.diagnostics) if strict else compiled.diagnostics
-    return _Verdict(sorted(compiled.compilations), len(right), found)
+        right = [verdict for verdict in right if not verdict.diagnostics]
+    found = as_errors(checked.diagnostics) if strict else checked.diagnostics
+    return _Verdict(sorted(checked.verdicts), len(right), found)
 
 
 def _write(verdict: _Verdict, output_format: Format) -> None:

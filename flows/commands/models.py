@@ -1,16 +1,27 @@
 """Models as the commands read them: loaded, compiled, and what is wrong said once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
 from flows.commands.exits import REFUSED, USAGE, CommandFailed
+from flows.verdicts import Verdict, Verdicts
 from flows.wiring import Application
 from request_models.compiler import Compilation, Surroundings, compile_in
 from request_models.diagnostics import Diagnostic, has_errors, in_order, render_text
 from request_models.interfaces import Interfaces, orders_of
-from request_models.loading import Loaded, ModelSource, load_catalogue, load_file
+from request_models.loading import (
+    Catalogue,
+    Loaded,
+    M,
+    ModelSource,
+    catalogue_of,
+    load_catalogue,
+    load_file,
+    load_model,
+    read_file,
+)
 from request_models.plan import Plan
 
 
@@ -40,6 +51,44 @@ def compile_models(application: Application, loaded: Loaded) -> CompiledModels:
     return CompiledModels(made, in_order(found))
 
 
+@dataclass(frozen=True)
+class CheckedModels:
+    """What was found in each model, by name, and everything that was found wrong."""
+
+    verdicts: Mapping[str, Verdict]
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def check_models(application: Application, paths: Iterable[Path], *, remember: bool = True) -> CheckedModels:
+    """What is found in the models of the files and folders named, or of all folders that the settings name.
+
+    What is known from before and did not change is not compiled again, unless `remember` is false. Raises
+    CommandFailed for a path that is none, ConnectorUnavailable.
+    """
+    verdicts = Verdicts.open(application.settings) if remember else Verdicts.none()
+
+    def load(file: Path) -> tuple[Verdict | None, tuple[Diagnostic, ...]]:
+        content = read_file(file)
+        if isinstance(content, Diagnostic):
+            return None, (content,)
+        known = verdicts.find(file, content)
+        if known is not None:
+            return known, ()
+        source, found = load_model(str(file), content)
+        if source is None:
+            return None, found
+        made = compile_one(application, source)
+        verdict = Verdict(source.model, str(file), made.plan is not None, (*found, *made.diagnostics))
+        if not _orders_others(source):
+            verdicts.put(file, content, verdict)
+        return verdict, ()
+
+    checked = _catalogue(application, paths, load)
+    verdicts.save()
+    found = [*checked.diagnostics, *(each for verdict in checked.models for each in verdict.diagnostics)]
+    return CheckedModels({verdict.model: verdict for verdict in checked.models}, in_order(found))
+
+
 def compile_one(application: Application, source: ModelSource) -> Compilation:
     """Compile one model in the surroundings of this installation. Raises ConnectorUnavailable."""
     return compile_in(source, _surroundings(application, (source,)))
@@ -48,31 +97,43 @@ def compile_one(application: Application, source: ModelSource) -> Compilation:
 def _surroundings(application: Application, sources: tuple[ModelSource, ...]) -> Surroundings:
     """What models are compiled against. The other models are read only where one of these orders another."""
     surroundings = Surroundings(application.registry, application.settings.public)
-    if not any(orders_of(source.document) or source.document.lease is not None for source in sources):
+    if not any(_orders_others(source) for source in sources):
         return surroundings
     others = load_catalogue(application.model_folders).models
     return Interfaces((*others, *sources), surroundings).surroundings
 
 
+def _orders_others(source: ModelSource) -> bool:
+    return bool(orders_of(source.document)) or source.document.lease is not None
+
+
 def load_models(application: Application, paths: Iterable[Path]) -> Loaded:
     """The models of the files and folders named, or of all folders that the settings name."""
+    return _catalogue(application, paths, load_file)
+
+
+def _catalogue(
+    application: Application,
+    paths: Iterable[Path],
+    load: Callable[[Path], tuple[M | None, tuple[Diagnostic, ...]]],
+) -> Catalogue[M]:
     named = list(paths)
     if not named:
-        return load_catalogue(application.model_folders)
-    models: list[ModelSource] = []
+        return catalogue_of(application.model_folders, load)
+    models: list[M] = []
     diagnostics: list[Diagnostic] = []
     for path in named:
         if path.is_dir():
-            loaded = load_catalogue([_models_folder(path)])
+            loaded = catalogue_of([_models_folder(path)], load)
             models += loaded.models
             diagnostics += loaded.diagnostics
         elif path.exists():
-            model, found = load_file(path)
+            model, found = load(path)
             models += [model] if model is not None else []
             diagnostics += found
         else:
             raise CommandFailed(f"There is no file or folder {path}.", USAGE)
-    return Loaded(tuple(models), in_order(diagnostics))
+    return Catalogue(tuple(models), in_order(diagnostics))
 
 
 def find_model(application: Application, model: str) -> ModelSource:
