@@ -6,6 +6,7 @@ from dataclasses import dataclass
 _READING = "Reading the file"
 _SHAPE = "The shape of the document"
 _CHECKS = "The checks"
+_CALENDARS = "Calendars"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Code:
     instead: str
 
 
-PARTS = (_READING, _SHAPE, _CHECKS)
+PARTS = (_READING, _SHAPE, _CHECKS, _CALENDARS)
 """The parts of the compiler, in the order they work in."""
 
 ALL_CODES: tuple[Code, ...] = (
@@ -246,6 +247,27 @@ ALL_CODES: tuple[Code, ...] = (
         "Quote it where the message says (`{{ name | quote }}`), or let the input be an enum or match a pattern.",
     ),
     Code("unread-argument", _CHECKS, "Nothing in the runbook reads the argument. A warning.", "Leave it out."),
+    Code(
+        "calendar-hours",
+        _CALENDARS,
+        "An opening is no two times of a day, overlaps another, or its days are not of the week.",
+        'Write `mon-fri: ["09:00-12:30", "13:30-17:00"]`; an end before the start is on the next day.',
+    ),
+    Code("calendar-date", _CALENDARS, "A day is no date, or days end before they start.", "Write `2026-12-24`."),
+    Code("calendar-zone", _CALENDARS, "There is no such time zone.", "Write an IANA name: `Europe/Berlin`, `UTC`."),
+    Code(
+        "calendar-holidays",
+        _CALENDARS,
+        "No public holidays are known of this country, or of this part of it.",
+        "Write codes of ISO 3166, or list the days under `closed`.",
+    ),
+    Code("calendar-never-open", _CALENDARS, "A calendar has no opening.", "Write when it is open, under `open`."),
+    Code(
+        "duplicate-calendar",
+        _CALENDARS,
+        "Two calendars of a folder bear one name, or one takes the name of the built-in.",
+        "Give one of them another name.",
+    ),
 )
 """Every code, in the order in which the compiler works."""
 
