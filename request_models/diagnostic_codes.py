@@ -65,6 +65,12 @@ ALL_CODES: tuple[Code, ...] = (
         "bad-default", _CHECKS, "A default does not fit its input, or is a secret.", "Mend the default or the schema."
     ),
     Code(
+        "pattern-runs-away",
+        _CHECKS,
+        "A regular expression could take minutes or years on a text made for that.",
+        "Write it so that a text can be read in one way only, or bound the text with `maxLength`.",
+    ),
+    Code(
         "bad-expression",
         _CHECKS,
         "This is not in the expression language.",

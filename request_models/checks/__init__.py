@@ -21,6 +21,7 @@ from request_models.checks import (
     orders,
     outputs,
     polling,
+    patterns,
     retries,
     runnable,
     secrets,
@@ -37,7 +38,11 @@ from request_models.loading import ModelSource
 from request_models.resolved import Resolved
 from request_models.typed import Typed
 
-LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (input_schemas.check, outputs.check)
+LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (
+    input_schemas.check,
+    outputs.check,
+    patterns.check,
+)
 """Checks of a document as it was written."""
 
 RESOLVED: tuple[Callable[[Resolved], Iterator[Finding]], ...] = (
