@@ -40,6 +40,7 @@ ALL_CODES: tuple[Code, ...] = (
     ),
     Code("yaml-key", _READING, "A key is not text.", "Put the key in quotes."),
     Code("yaml-number", _READING, "A number is not one of JSON.", "Put it in quotes if it is text."),
+    Code("yaml-braces", _READING, "An expression stands without quotes.", 'Quote the whole value: `"{{ ... }}"`.'),
     Code("duplicate-key", _READING, "A key stands twice in one map.", "Keep one of the two."),
     Code(
         "wrong-shape",
@@ -63,6 +64,33 @@ ALL_CODES: tuple[Code, ...] = (
     Code("input-schema", _CHECKS, "An input is not described by JSON Schema.", "Use the keywords of 2020-12."),
     Code(
         "bad-default", _CHECKS, "A default does not fit its input, or is a secret.", "Mend the default or the schema."
+    ),
+    Code("enum-type", _CHECKS, "A choice is not of its input's type.", "Put in quotes what is text."),
+    Code(
+        "yaml-leading-zero",
+        _CHECKS,
+        "A number starts with a zero, which some readers of YAML take for octal.",
+        "Put it in quotes if it is text; write `0o755` for an octal number.",
+    ),
+    Code(
+        "yaml-ambiguous",
+        _CHECKS,
+        "A value without quotes is not what it looks like, or other readers of YAML take it for something else. A "
+        "warning.",
+        "Put it in quotes if it is text.",
+    ),
+    Code(
+        "yaml-comment",
+        _CHECKS,
+        "A text ends where a `#` starts a comment, perhaps not meant as one. A warning.",
+        "Put the text in quotes, or a space after the `#` of a comment.",
+    ),
+    Code("yaml-empty", _CHECKS, "Nothing stands after a key. A warning.", "Write its value, or leave the key out."),
+    Code(
+        "yaml-final-newline",
+        _CHECKS,
+        "A block of one line ends with a line end, which becomes part of the value.",
+        "Write `|-` or `>-`, or quotes.",
     ),
     Code(
         "pattern-runs-away",

@@ -32,6 +32,7 @@ from request_models.checks import (
     unmarked_secrets,
     unused,
     value_cycles,
+    yaml_traps,
 )
 from request_models.findings import Finding
 from request_models.loading import ModelSource
@@ -42,6 +43,7 @@ LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (
     input_schemas.check,
     outputs.check,
     patterns.check,
+    yaml_traps.check,
 )
 """Checks of a document as it was written."""
 
@@ -54,7 +56,6 @@ RESOLVED: tuple[Callable[[Resolved], Iterator[Finding]], ...] = (
     retries.check,
     due_time.check,
     unused.check,
-    calendars.check,
     polling.check,
     engine_steps.check,
     suppliers.check,
