@@ -80,6 +80,10 @@ class Calendars:
         """All names, sorted."""
         return tuple(sorted(self.by_name))
 
+    def to_json(self) -> dict[str, JsonValue]:
+        """Each calendar by its name, as a plan pins it."""
+        return {name: self.by_name[name].to_json() for name in self.names}
+
 
 def load_calendars(folders: Iterable[FilePath]) -> Calendars:
     """Every `*.yaml` and `*.yml` of the folders; those that do not exist hold none.

@@ -54,7 +54,7 @@ class Mark:
 class Scalar:
     """A text or number as it was written: without quotes (`plain`), or as a block under `|` or `>` (`block`).
 
-    `after` is what follows a plain one in its last line.
+    `after` is how the last line of a plain one goes on, so far as to tell a comment.
     """
 
     written: str
@@ -183,7 +183,7 @@ def _decoded(content: bytes) -> str:
 
 
 _BARE_BRACES = re.compile(r"[ \t]*(?:-[ \t]+)*(?:[\w-]+:[ \t]+)?(\{\{)")
-_CUT = re.compile(r"\S[ \t]+#\w")
+_CUT = re.compile(r"[ \t]#\w")
 
 
 def _syntax_error(error: Any, text: str) -> _Refused:
@@ -269,7 +269,7 @@ class _Reader:
 
     def _after(self, event: ScalarEvent) -> str:
         end = event.end_mark
-        return self._lines[end.line][end.column :] if end.line < len(self._lines) else ""
+        return self._lines[end.line][end.column : end.column + 80] if end.line < len(self._lines) else ""
 
     def _until(self, end: type[Any]) -> Iterator[Any]:
         for event in self._events:
@@ -283,6 +283,7 @@ class _Placing:
 
     def __init__(self, source: YamlSource) -> None:
         self._source = source
+        self._lines = source.text.split("\n")
         self._found: list[Diagnostic] = []
         self._count = 0
 
@@ -323,8 +324,10 @@ class _Placing:
 
     def _is_in_braces(self, node: _Node) -> bool:
         """Whether this is the inner map of `{{ ... }}`, which YAML takes for the key of a map."""
-        line = self._source.text.split("\n")[node.mark.line - 1] if node.pairs is not None else ""
-        return line[max(0, node.mark.column - 2) : node.mark.column] == "{{"
+        return (
+            node.pairs is not None
+            and self._lines[node.mark.line - 1][max(0, node.mark.column - 2) : node.mark.column] == "{{"
+        )
 
     def _twice(self, path: Path, key: str, node: _Node) -> None:
         first = self._source.keys[path]

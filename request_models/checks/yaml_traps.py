@@ -14,9 +14,12 @@ _OCTAL = re.compile(r"[-+]?0[0-9]+")
 _SIXTIES = re.compile(r"[-+]?[0-9]+(?::[0-5]?[0-9])+")
 _UNDERSCORED = re.compile(r"[-+]?[0-9][0-9_]*_[0-9_]*")
 _SHORTENED = re.compile(r"[-+]?[0-9]+\.[0-9]+0")
+_WHOLE = re.compile(r"[-+]?[0-9]+")
 _COMMENT = re.compile(r"[ \t]+#\w")
 _EXPRESSION = re.compile(r"\{\{.*\}\}")
 _EXACT = 2**53
+_NUMBER_LENGTH = 300
+"""A longer number is text (see `yaml_source`)."""
 _PROSE = frozenset(
     {"title", "summary", "description", "instructions", "message", "text", "when", "expect", "otherwise"}
 )
@@ -26,7 +29,8 @@ def check(source: ModelSource) -> Iterator[Finding]:
     """`yaml-leading-zero`, `yaml-ambiguous`, `yaml-comment`, `yaml-empty`, `yaml-final-newline`, `enum-type`."""
     for path, scalar in source.source.scalars.items():
         if scalar.plain:
-            yield from _plain(path, scalar, _expects_boolean(source, path))
+            yield from _cut(path, scalar)
+            yield from _plain(path, scalar.written, _expects_boolean(source, path))
         elif scalar.block:
             yield from _block(path, scalar)
     for path, mark in source.source.keys.items():
@@ -36,12 +40,13 @@ def check(source: ModelSource) -> Iterator[Finding]:
         yield from _choices(schema, ("inputs", name))
 
 
-def _plain(path: Path, scalar: Scalar, expects_boolean: bool) -> Iterator[Finding]:
-    text = scalar.written
+def _plain(path: Path, text: str, expects_boolean: bool) -> Iterator[Finding]:
+    if len(text) > _NUMBER_LENGTH:
+        return
     if _OCTAL.fullmatch(text):
-        octal = f", others take it for {int(text, 8)}" if not set(text) & {"8", "9"} else ""
-        hint = f"put it in quotes if it is text; `{text.lstrip('+-0') or '0'}` is the number"
-        yield Finding(path, "yaml-leading-zero", f"`{text[:40]}` is the number {int(text)} here{octal}", hint)
+        octal = f", others take it for {str(int(text, 8))[:40]}" if not set(text) & {"8", "9"} else ""
+        hint = "put it in quotes if it is text; without the zero it is a number"
+        yield Finding(path, "yaml-leading-zero", f"`{text[:40]}` is the number {str(int(text))[:40]} here{octal}", hint)
     elif expects_boolean and _WORDS.fullmatch(text):
         yield _warning(path, "yaml-ambiguous", f"`{text}` is text", "true and false are written `true` and `false`")
     elif _WORDS.fullmatch(text):
@@ -52,14 +57,17 @@ def _plain(path: Path, scalar: Scalar, expects_boolean: bool) -> Iterator[Findin
     elif _SHORTENED.fullmatch(text):
         message = f"`{text[:40]}` is the number {float(text)}"
         yield _warning(path, "yaml-ambiguous", message, "put it in quotes if it is text, such as a version")
-    elif text.lstrip("+-").isdecimal() and abs(int(text)) > _EXACT:
+    elif _WHOLE.fullmatch(text) and abs(int(text)) > _EXACT:
         message = f"`{text[:40]}` is a larger number than many programs keep exactly (2^53)"
         yield _warning(path, "yaml-ambiguous", message, "put it in quotes if it is a name")
     elif not text and path and isinstance(path[-1], str):
         message = f"nothing is written for `{path[-1]}`"
         yield _warning(path, "yaml-empty", message, "write its value, or leave the key out", on_key=True)
-    if text and _COMMENT.match(scalar.after):
-        message = f"the text ends at `{text[-30:]}`: what follows `#` is a comment"
+
+
+def _cut(path: Path, scalar: Scalar) -> Iterator[Finding]:
+    if scalar.written and _COMMENT.match(scalar.after):
+        message = f"the text ends at `{scalar.written[-30:]}`: what follows `#` is a comment"
         yield _warning(path, "yaml-comment", message, "put the text in quotes, or a space after the `#` of a comment")
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from request_models.calendars import ALWAYS, SEARCH_YEARS, Calendar, Hours, calendar_from_json, parse_hours
@@ -81,6 +81,7 @@ class WatchedClock:
         return any(start <= self.furthest < end for start, end in self.openings)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_open_time_is_what_a_watched_clock_shows(case: tuple[Calendar, datetime]) -> None:
     calendar, start = case
@@ -98,6 +99,7 @@ def test_open_time_is_what_a_watched_clock_shows(case: tuple[Calendar, datetime]
     assert calendar.open_between(start, until) == open_minutes * MINUTE
 
 
+@settings(deadline=None)
 @given(cases(), spans)
 def test_what_is_due_is_due_after_just_that_much_open_time(case: tuple[Calendar, datetime], within: timedelta) -> None:
     calendar, start = case
@@ -107,6 +109,7 @@ def test_what_is_due_is_due_after_just_that_much_open_time(case: tuple[Calendar,
     assert calendar.is_open(just_before) if within else due == calendar.next_opening(start)
 
 
+@settings(deadline=None)
 @given(cases(), spans, spans)
 def test_longer_is_due_later_and_in_two_parts_as_in_one(
     case: tuple[Calendar, datetime], first: timedelta, second: timedelta
@@ -118,6 +121,7 @@ def test_longer_is_due_later_and_in_two_parts_as_in_one(
         assert calendar.due_at(calendar.due_at(start, first), second) == calendar.due_at(start, first + second)
 
 
+@settings(deadline=None)
 @given(cases(), spans, spans)
 def test_open_time_adds_up(case: tuple[Calendar, datetime], first: timedelta, second: timedelta) -> None:
     calendar, start = case
@@ -128,6 +132,7 @@ def test_open_time_adds_up(case: tuple[Calendar, datetime], first: timedelta, se
     assert ALWAYS.open_between(start, end) == end - start
 
 
+@settings(deadline=None)
 @given(cases())
 def test_an_opening_begins_where_nothing_was_open_before_and_ends_where_it_closes(
     case: tuple[Calendar, datetime],
@@ -142,6 +147,7 @@ def test_an_opening_begins_where_nothing_was_open_before_and_ends_where_it_close
         assert calendar.open_between(opens, end) == end - opens
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_calendar_comes_back_from_json(case: tuple[Calendar, datetime]) -> None:
     calendar, _ = case

@@ -113,6 +113,7 @@ def test_a_users_calendar_stands_in_for_a_shipped_one_and_always_is_there(tmp_pa
     assert calendars.find("maintenence") is None
     assert calendars.suggestions("maintenence") == ["maintenance"]
     assert Calendars().find("always") is ALWAYS
+    assert calendars.to_json()["office-hours"] == calendars.by_name["office-hours"].to_json()
 
 
 def test_two_calendars_of_a_folder_cannot_bear_one_name(tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def patterns() -> st.SearchStrategy[str]:
 words = st.text("abc", max_size=8)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(patterns(), words)
 def test_the_tree_of_a_pattern_means_what_the_engine_says(pattern: str, text: str) -> None:
     engine = CountingEngine(parse_pattern(pattern), text)
@@ -202,9 +202,9 @@ def test_what_is_judged_harmless_never_takes_more_steps_than_judged(
     judgement = judge_pattern(pattern)
     if judgement.growth is not Growth.POLYNOMIAL:
         return
-    short, long = (steps(pattern, before + repeated * times + after, 300_000) for times in (15, 30))
-    # Twice the text, 2^degree times the steps; the constant part of small texts makes it less, never much more.
-    assert long <= max(300, short) * 2**judgement.degree * 1.3
+    short, long = (steps(pattern, before + repeated * times + after, 300_000) for times in (25, 50))
+    # Twice the text, 2^degree times the steps; somewhat more, as no match is tried at the very end of a short text.
+    assert long <= max(300, short) * (2 * 1.3) ** judgement.degree
     assert long < 300_000 or judgement.degree > 2
 
 
