@@ -6,6 +6,7 @@ from dataclasses import dataclass
 _READING = "Reading the file"
 _SHAPE = "The shape of the document"
 _CHECKS = "The checks"
+_CALENDARS = "Calendars"
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Code:
     instead: str
 
 
-PARTS = (_READING, _SHAPE, _CHECKS)
+PARTS = (_READING, _SHAPE, _CHECKS, _CALENDARS)
 """The parts of the compiler, in the order they work in."""
 
 ALL_CODES: tuple[Code, ...] = (
@@ -39,6 +40,7 @@ ALL_CODES: tuple[Code, ...] = (
     ),
     Code("yaml-key", _READING, "A key is not text.", "Put the key in quotes."),
     Code("yaml-number", _READING, "A number is not one of JSON.", "Put it in quotes if it is text."),
+    Code("yaml-braces", _READING, "An expression stands without quotes.", 'Quote the whole value: `"{{ ... }}"`.'),
     Code("duplicate-key", _READING, "A key stands twice in one map.", "Keep one of the two."),
     Code(
         "wrong-shape",
@@ -62,6 +64,39 @@ ALL_CODES: tuple[Code, ...] = (
     Code("input-schema", _CHECKS, "An input is not described by JSON Schema.", "Use the keywords of 2020-12."),
     Code(
         "bad-default", _CHECKS, "A default does not fit its input, or is a secret.", "Mend the default or the schema."
+    ),
+    Code("enum-type", _CHECKS, "A choice is not of its input's type.", "Put in quotes what is text."),
+    Code(
+        "yaml-leading-zero",
+        _CHECKS,
+        "A number starts with a zero, which some readers of YAML take for octal.",
+        "Put it in quotes if it is text; write `0o755` for an octal number.",
+    ),
+    Code(
+        "yaml-ambiguous",
+        _CHECKS,
+        "A value without quotes is not what it looks like, or other readers of YAML take it for something else. A "
+        "warning.",
+        "Put it in quotes if it is text.",
+    ),
+    Code(
+        "yaml-comment",
+        _CHECKS,
+        "A text ends where a `#` starts a comment, perhaps not meant as one. A warning.",
+        "Put the text in quotes, or a space after the `#` of a comment.",
+    ),
+    Code("yaml-empty", _CHECKS, "Nothing stands after a key. A warning.", "Write its value, or leave the key out."),
+    Code(
+        "yaml-final-newline",
+        _CHECKS,
+        "A block of one line ends with a line end, which becomes part of the value.",
+        "Write `|-` or `>-`, or quotes.",
+    ),
+    Code(
+        "pattern-runs-away",
+        _CHECKS,
+        "A regular expression could take minutes or years on a text made for that.",
+        "Write it so that a text can be read in one way only, or bound the text with `maxLength`.",
     ),
     Code(
         "bad-expression",
@@ -246,6 +281,27 @@ ALL_CODES: tuple[Code, ...] = (
         "Quote it where the message says (`{{ name | quote }}`), or let the input be an enum or match a pattern.",
     ),
     Code("unread-argument", _CHECKS, "Nothing in the runbook reads the argument. A warning.", "Leave it out."),
+    Code(
+        "calendar-hours",
+        _CALENDARS,
+        "An opening is no two times of a day, overlaps another, or its days are not of the week.",
+        'Write `mon-fri: ["09:00-12:30", "13:30-17:00"]`; an end before the start is on the next day.',
+    ),
+    Code("calendar-date", _CALENDARS, "A day is no date, or days end before they start.", "Write `2026-12-24`."),
+    Code("calendar-zone", _CALENDARS, "There is no such time zone.", "Write an IANA name: `Europe/Berlin`, `UTC`."),
+    Code(
+        "calendar-holidays",
+        _CALENDARS,
+        "No public holidays are known of this country, or of this part of it.",
+        "Write codes of ISO 3166, or list the days under `closed`.",
+    ),
+    Code("calendar-never-open", _CALENDARS, "A calendar has no opening.", "Write when it is open, under `open`."),
+    Code(
+        "duplicate-calendar",
+        _CALENDARS,
+        "Two calendars of a folder bear one name, or one takes the name of the built-in.",
+        "Give one of them another name.",
+    ),
 )
 """Every code, in the order in which the compiler works."""
 

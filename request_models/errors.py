@@ -52,6 +52,15 @@ class PlanFormatError(RequestModelsError):
     """A stored plan that this version cannot read."""
 
 
+class CalendarError(RequestModelsError):
+    """A calendar that cannot answer: too little open time is to come, or its stored form cannot be read."""
+
+    def __init__(self, calendar: str, why: str) -> None:
+        super().__init__(f"the calendar `{_short(calendar)}` {why}")
+        self.calendar = calendar
+        self.why = why
+
+
 class SchemaTranslationError(RequestModelsError):
     """A JSON Schema that has no counterpart among our value types; `pointer` says where in the schema."""
 

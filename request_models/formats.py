@@ -14,6 +14,7 @@ from rfc3986_validator import validate_rfc3986
 
 from request_models.durations import parse_duration
 from request_models.errors import DurationError
+from request_models.pattern_judging import judge_pattern
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -106,7 +107,20 @@ def compiled_pattern(pattern: str) -> regress.Regex | None:
         return None
 
 
+def is_soon_matched(pattern: str, length: int) -> bool:
+    """Whether looking for a pattern in a text of a length ends soon; the engine itself knows no limit."""
+    return length <= _SHORT or compiled_pattern(pattern) is None or judge_pattern(pattern).is_bounded(length)
+
+
 def matches_pattern(pattern: str, text: str) -> bool:
-    """Whether the pattern is found in the text; one that is not ECMA-262 refuses nothing: no engine here knows it."""
+    """Whether the pattern is found in the text.
+
+    One that is not ECMA-262 refuses nothing: no engine here knows it. Nor does one that could run away on so long a
+    text (`is_soon_matched`): services have such patterns, and judge what they are sent themselves.
+    """
     compiled = compiled_pattern(pattern)
-    return compiled is None or compiled.find(text) is not None
+    return compiled is None or not is_soon_matched(pattern, len(text)) or compiled.find(text) is not None
+
+
+_SHORT = 16
+"""So many characters are soon looked through whatever the pattern is."""

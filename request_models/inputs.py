@@ -16,7 +16,7 @@ from jsonschema.exceptions import ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
-from request_models.formats import FORMATS, matches_pattern
+from request_models.formats import FORMATS, is_soon_matched, matches_pattern
 from request_models.json_values import JsonValue, NotJsonError, canonical_json, escape_pointer, refuse_what_is_not_json
 from request_models.plan import Plan
 from request_models.scope_values import dated_by_schema
@@ -69,8 +69,10 @@ def _validator(schema_text: str) -> Validator:
     return cast(Validator, _InputValidator(json.loads(schema_text), format_checker=_FORMAT_CHECKER))
 
 
-def _pattern(_validator: Any, pattern: str, instance: object, _schema: object) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not matches_pattern(pattern, instance):
+def _pattern(_validator: Any, pattern: str, instance: object, schema: Mapping[str, Any]) -> Iterator[ValidationError]:
+    if not isinstance(instance, str) or len(instance) > schema.get("maxLength", len(instance)):
+        return  # `maxLength` refuses it, and bounds what the pattern may cost
+    if not is_soon_matched(pattern, len(instance)) or not matches_pattern(pattern, instance):
         yield ValidationError("pattern")
 
 

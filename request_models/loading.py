@@ -198,6 +198,8 @@ _BLOCKS: dict[str, type[Document]] = {
 _HINTS = {
     "model": "letters and digits, parts joined by hyphens: project-bucket",
     "id": "small letters, digits and underscores, starting with a letter: create_bucket",
+    "title": "one text, or a map of languages to texts; what YAML takes for a number or boolean goes in quotes",
+    "summary": "one text, or a map of languages to texts; what YAML takes for a number or boolean goes in quotes",
     "when": "a condition is an expression in text: inputs.days > 30",
 }
 

@@ -7,7 +7,7 @@ Python comes in, keys given twice are seen, and aliases cannot blow up.
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -51,6 +51,19 @@ class Mark:
 
 
 @dataclass(frozen=True)
+class Scalar:
+    """A text or number as it was written: without quotes (`plain`), or as a block under `|` or `>` (`block`).
+
+    `after` is how the last line of a plain one goes on, so far as to tell a comment.
+    """
+
+    written: str
+    plain: bool = False
+    block: bool = False
+    after: str = ""
+
+
+@dataclass(frozen=True)
 class YamlSource:
     """A file's text, its value, and where each part stands. `value` is None when the file could not be read."""
 
@@ -60,6 +73,11 @@ class YamlSource:
     values: dict[Path, Mark] = field(default_factory=dict)
     keys: dict[Path, Mark] = field(default_factory=dict)
     diagnostics: tuple[Diagnostic, ...] = ()
+    scalars: dict[Path, "Scalar"] = field(default_factory=dict)
+
+    def is_bare(self, mark: Mark) -> bool:
+        """Whether what stands at a place is without quotes."""
+        return self.text.split("\n")[mark.line - 1][mark.column - 1 : mark.column] not in {'"', "'"}
 
     def known(self, path: Path) -> Path:
         """The longest part of a path that stands in the file; parts the file leaves implicit are passed over."""
@@ -113,6 +131,7 @@ class _Node:
     value: JsonValue = None
     items: "list[_Node] | None" = None
     pairs: "list[tuple[_Node, _Node]] | None" = None
+    scalar: Scalar | None = None
 
 
 class _Refused(Exception):
@@ -136,7 +155,7 @@ def read_yaml(file: str, content: bytes) -> YamlSource:
     except _Refused as refused:
         return _refusal(file, text, refused)
     except MarkedYAMLError as error:
-        return _refusal(file, text, _syntax_error(error))
+        return _refusal(file, text, _syntax_error(error, text))
     except (YAMLError, ValueError) as error:
         return _refusal(file, text, _Refused("yaml-syntax", f"this is not YAML: {str(error)[:200]}", Mark(1, 1)))
 
@@ -163,11 +182,22 @@ def _decoded(content: bytes) -> str:
         raise _Refused("not-utf8", "this file is not UTF-8 text", Mark(line, column), hint) from None
 
 
-def _syntax_error(error: Any) -> _Refused:
+_BARE_BRACES = re.compile(r"[ \t]*(?:-[ \t]+)*(?:[\w-]+:[ \t]+)?(\{\{)")
+_CUT = re.compile(r"[ \t]#\w")
+
+
+def _syntax_error(error: Any, text: str) -> _Refused:
     mark = error.problem_mark or error.context_mark
     place = Mark(mark.line + 1, mark.column + 1) if mark is not None else Mark(1, 1)
     what = error.problem or error.context or "this cannot be read"
-    hint = ""
+    lines = text.split("\n")
+    for number in (place.line, place.line - 1):
+        braces = _BARE_BRACES.match(lines[number - 1]) if 0 < number <= len(lines) else None
+        if braces is not None:
+            return _bare_braces(Mark(number, braces.start(1) + 1))
+    if "did not find expected" in what and _CUT.search("\n".join(lines[max(0, place.line - 2) : place.line])):
+        return _Refused("yaml-syntax", f"this is not YAML: {what}", place, "put text that holds ` #` in quotes")
+    hint = "put text that holds a colon in quotes" if "unexpected ':'" in what else ""
     if "cannot start any token" in what:
         hint = "indent with spaces, not tabs; put text that starts with @, `, % or { in quotes"
     if "mapping values are not allowed" in what:
@@ -175,11 +205,17 @@ def _syntax_error(error: Any) -> _Refused:
     return _Refused("yaml-syntax", f"this is not YAML: {what}", place, hint)
 
 
+def _bare_braces(mark: Mark) -> _Refused:
+    hint = 'put the whole value in quotes: "{{ ... }}"'
+    return _Refused("yaml-braces", "without quotes, YAML takes `{{` for the start of a map", mark, hint)
+
+
 class _Reader:
     """Reads the events of one document into nodes."""
 
     def __init__(self, text: str) -> None:
         self._events: Iterator[Any] = iter(YAML(typ="safe").parse(text))
+        self._lines = text.split("\n")
         self._anchors: dict[str, _Node] = {}
         self._count = 0
 
@@ -215,12 +251,13 @@ class _Reader:
         node = self._anchors.get(event.anchor)
         if node is None:
             raise _Refused("yaml-alias", f"`*{event.anchor}` names nothing that is complete before it", mark)
-        return _Node(mark, node.value, node.items, node.pairs)
+        return _Node(mark, node.value, node.items, node.pairs, node.scalar)
 
     def _read(self, event: Any, mark: Mark, depth: int) -> _Node:
         if isinstance(event, ScalarEvent):
             plain = event.style in {None, ""} and event.tag is None
-            return _Node(mark, _plain_value(event.value, mark) if plain else event.value)
+            scalar = Scalar(event.value, plain, event.style in {"|", ">"}, self._after(event) if plain else "")
+            return _Node(mark, _plain_value(event.value, mark) if plain else event.value, scalar=scalar)
         if isinstance(event, SequenceStartEvent):
             items = [self._node(inner, depth + 1) for inner in self._until(SequenceEndEvent)]
             return _Node(mark, items=items)
@@ -229,6 +266,10 @@ class _Reader:
             key_node = self._node(key, depth + 1)
             pairs.append((key_node, self._node(next(self._events), depth + 1)))
         return _Node(mark, pairs=pairs)
+
+    def _after(self, event: ScalarEvent) -> str:
+        end = event.end_mark
+        return self._lines[end.line][end.column : end.column + 80] if end.line < len(self._lines) else ""
 
     def _until(self, end: type[Any]) -> Iterator[Any]:
         for event in self._events:
@@ -242,13 +283,14 @@ class _Placing:
 
     def __init__(self, source: YamlSource) -> None:
         self._source = source
+        self._lines = source.text.split("\n")
         self._found: list[Diagnostic] = []
         self._count = 0
 
     def placed(self, root: _Node) -> YamlSource:
         value = self._value(root, ())
         source = self._source
-        return YamlSource(source.file, source.text, value, source.values, source.keys, tuple(self._found))
+        return replace(source, value=value, diagnostics=tuple(self._found))
 
     def _value(self, node: _Node, path: Path) -> JsonValue:
         self._count += 1
@@ -260,12 +302,16 @@ class _Placing:
             return [self._value(item, (*path, index)) for index, item in enumerate(node.items)]
         if node.pairs is not None:
             return self._members(node.pairs, path)
+        if node.scalar is not None:
+            self._source.scalars[path] = node.scalar
         return node.value
 
     def _members(self, pairs: list[tuple[_Node, _Node]], path: Path) -> JsonValue:
         members: dict[str, JsonValue] = {}
         for key_node, value_node in pairs:
             key = key_node.value
+            if self._is_in_braces(key_node):
+                raise _bare_braces(Mark(key_node.mark.line, key_node.mark.column - 1))
             if not isinstance(key, str) or key_node.items is not None or key_node.pairs is not None:
                 raise _Refused("yaml-key", "the keys of a model are text", key_node.mark, "put the key in quotes")
             place = (*path, key)
@@ -275,6 +321,13 @@ class _Placing:
             self._source.keys[place] = key_node.mark
             members[key] = self._value(value_node, place)
         return members
+
+    def _is_in_braces(self, node: _Node) -> bool:
+        """Whether this is the inner map of `{{ ... }}`, which YAML takes for the key of a map."""
+        return (
+            node.pairs is not None
+            and self._lines[node.mark.line - 1][max(0, node.mark.column - 2) : node.mark.column] == "{{"
+        )
 
     def _twice(self, path: Path, key: str, node: _Node) -> None:
         first = self._source.keys[path]

@@ -20,6 +20,7 @@ from request_models.checks import (
     omits,
     orders,
     outputs,
+    patterns,
     polling,
     retries,
     runnable,
@@ -31,13 +32,19 @@ from request_models.checks import (
     unmarked_secrets,
     unused,
     value_cycles,
+    yaml_traps,
 )
 from request_models.findings import Finding
 from request_models.loading import ModelSource
 from request_models.resolved import Resolved
 from request_models.typed import Typed
 
-LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (input_schemas.check, outputs.check)
+LOADED: tuple[Callable[[ModelSource], Iterator[Finding]], ...] = (
+    input_schemas.check,
+    outputs.check,
+    patterns.check,
+    yaml_traps.check,
+)
 """Checks of a document as it was written."""
 
 RESOLVED: tuple[Callable[[Resolved], Iterator[Finding]], ...] = (

@@ -102,3 +102,15 @@ def test_dates_are_dates_in_scope_and_text_outside() -> None:
 
 def test_secret_inputs_are_write_only() -> None:
     assert PLAN.secret_inputs == ("key",)
+
+
+def test_a_pattern_that_could_run_away_refuses_a_long_text_unread() -> None:
+    evil = plan(words={"type": "string", "pattern": "^(a+)+$"})
+    assert validate_inputs(evil, {"words": "aaaa"})[1] == []
+    assert [problem.code for problem in validate_inputs(evil, {"words": "a" * 60 + "!"})[1]] == ["value"]
+
+
+def test_a_text_over_its_length_is_not_looked_at_by_its_pattern() -> None:
+    bounded = plan(words={"type": "string", "pattern": "^a*a*a*$", "maxLength": 100})
+    problems = validate_inputs(bounded, {"words": "a" * 1_000_000 + "!"})[1]
+    assert [problem.message for problem in problems] == ["must have 100 characters at most"]
