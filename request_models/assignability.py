@@ -20,6 +20,7 @@ from request_models.value_types import (
     UnionType,
     ValueType,
     check_value,
+    key_problems,
 )
 
 
@@ -177,11 +178,15 @@ def _compare_maps(source: ObjectType, target: ObjectType, pointer: str, depth: i
         inner = named[name].type if name in named else target.others
         if inner is None:
             yield _never(place, "is not known here")
-        else:
-            yield from _compare(member.type, inner, place, depth + 1)
+            continue
+        if name not in named:
+            yield from ((member.required, Mismatch(place, why)) for why in key_problems(target, name))
+        yield from _compare(member.type, inner, place, depth + 1)
     if source.others is not None and target.others is None:
         yield _doubt(pointer, "must have no members but those known")
     elif source.others is not None and target.others is not None:
+        if target.keys is not None and source.keys != target.keys:
+            yield _doubt(pointer, "must have keys that fit")
         yield from _compare(source.others, target.others, f"{pointer}/*", depth + 1)
 
 

@@ -5,7 +5,7 @@ import binascii
 import ipaddress
 import re
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from functools import lru_cache
 from uuid import UUID
 
@@ -39,8 +39,13 @@ def is_date_time(text: str) -> bool:
         and text[10] in "Tt"
         and is_date(text[:10])
         and _TIME.fullmatch(text[11:]) is not None
-        and _parses(datetime.fromisoformat, text.upper())
+        and _parses(_utc, text.upper())
     )
+
+
+def _utc(text: str) -> datetime:
+    """Raises ValueError, or OverflowError for moments before the year 1 or after 9999 in UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _is_time(text: str) -> bool:
@@ -75,7 +80,7 @@ def _is_uri(text: str, rule: str) -> bool:
 def _parses(parser: Callable[[str], object], text: str) -> bool:
     try:
         parser(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return False
     return True
 

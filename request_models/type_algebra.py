@@ -179,24 +179,9 @@ def item_of(value_type: ValueType) -> ValueType | None:
     return join(found)
 
 
-def any_secret(value_type: ValueType, depth: int = 0) -> bool:
+def any_secret(value_type: ValueType) -> bool:
     """Whether a value of the type may hold a secret anywhere."""
-    if value_type.secret:
-        return True
-    if depth > DEEPEST:
-        return False
-    match value_type:
-        case LazyType():
-            return any_secret(value_type.resolved, depth + 4)
-        case UnionType(options=inner):
-            return any(any_secret(option, depth + 1) for option in inner)
-        case ArrayType(items=items):
-            return any_secret(items, depth + 1)
-        case ObjectType(members=members, others=others):
-            known = any(any_secret(member.type, depth + 1) for member in members.values())
-            return known or (others is not None and any_secret(others, depth + 1))
-        case _:
-            return False
+    return value_type.holds_secret
 
 
 def type_of(value: JsonValue) -> ValueType:

@@ -3,7 +3,7 @@
 Connectors translate the types of their systems (JSON Schema, botocore shapes, Ansible argument specs) into these.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -17,6 +17,22 @@ class ValueType:
 
     secret: bool = False
     description: str = ""
+
+    @cached_property
+    def holds_secret(self) -> bool:
+        """Whether a value of the type may hold a secret anywhere, however deep."""
+        # Shapes of AWS hold themselves and are shared, so each part is looked at once, and what is known is kept.
+        seen: dict[int, ValueType] = {}
+        pending: list[ValueType] = [self]
+        while pending:
+            found = pending.pop()
+            known: bool | None = vars(found).get("holds_secret")
+            if found.secret or known:
+                return True
+            if known is None and id(found) not in seen:
+                seen[id(found)] = found
+                pending.extend(_parts(found))
+        return False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +123,7 @@ class Member:
 
 @dataclass(frozen=True, kw_only=True)
 class ObjectType(ValueType):
-    """A map with named members; `others` types the members not named, None refuses them.
+    """A map with named members; `others` types the members not named, None refuses them; `keys` types their names.
 
     A member of a *result* counts as present when compiling (AWS output shapes mark almost nothing required) and is
     checked when read; a member of *arguments* must be given if it is required.
@@ -115,6 +131,7 @@ class ObjectType(ValueType):
 
     members: Mapping[str, Member] = field(default_factory=dict)
     others: ValueType | None = None
+    keys: StringType | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +154,33 @@ class LazyType(ValueType):
         return self.resolve()
 
 
+def _parts(value_type: ValueType) -> Iterator[ValueType]:
+    """The types right below one."""
+    match value_type:
+        case LazyType():
+            yield value_type.resolved
+        case UnionType(options=options):
+            yield from options
+        case ArrayType(items=items):
+            yield items
+        case ObjectType(members=members, others=others):
+            yield from (member.type for member in members.values())
+            yield from () if others is None else (others,)
+        case _:
+            pass
+
+
 @dataclass(frozen=True)
 class Mismatch:
     """A part of a value that does not fit its type, at an RFC 6901 JSON pointer; no message holds the value."""
 
     pointer: str
     message: str
+
+
+MISSING = "is missing"
+UNKNOWN = "is not known here"
+"""What `check_value` says of a member that must be given and is not, and of one that its map does not have."""
 
 
 def check_value(value_type: ValueType, value: JsonValue) -> list[Mismatch]:
@@ -188,9 +226,15 @@ def _union_mismatches(union: UnionType, value: JsonValue, pointer: str) -> Itera
         # The option that came closest says what is wrong; when none is of this kind, all of them do.
         closest = [found for found in tried if any(mismatch.pointer != pointer for mismatch in found)]
         if closest:
-            yield from min(closest, key=len)
+            yield from min(closest, key=lambda found: (_misnamed(found, pointer), len(found)))
         else:
             yield Mismatch(pointer, " or ".join(dict.fromkeys(found[0].message for found in tried)))
+
+
+def _misnamed(found: list[Mismatch], pointer: str) -> int:
+    """How many members right below the pointer are missing or unknown: with none, it is the option that was meant."""
+    here = pointer.count("/") + 1
+    return sum(wrong.pointer.count("/") == here and wrong.message in {MISSING, UNKNOWN} for wrong in found)
 
 
 def _array_mismatches(array: ArrayType, value: list[JsonValue], pointer: str) -> Iterator[Mismatch]:
@@ -207,15 +251,31 @@ def _array_mismatches(array: ArrayType, value: list[JsonValue], pointer: str) ->
 def _object_mismatches(found: ObjectType, value: dict[str, JsonValue], pointer: str) -> Iterator[Mismatch]:
     named = {alias: member for name, member in found.members.items() for alias in (name, *member.aliases)}
     for name, member in found.members.items():
-        if member.required and not value.keys() & {name, *member.aliases}:
-            yield Mismatch(f"{pointer}/{escape_pointer(name)}", "is missing")
+        given = value.keys() & {name, *member.aliases}
+        if member.required and not given:
+            yield Mismatch(f"{pointer}/{escape_pointer(name)}", MISSING)
+        if len(given) > 1:
+            yield Mismatch(f"{pointer}/{escape_pointer(name)}", said_twice(given))
     for key, item in value.items():
         inner = named[key].type if key in named else found.others
         place = f"{pointer}/{escape_pointer(key)}"
         if inner is None:
-            yield Mismatch(place, "is not known here")
-        else:
-            yield from _mismatches(inner, item, place)
+            yield Mismatch(place, UNKNOWN)
+            continue
+        if key not in named:
+            yield from (Mismatch(place, why) for why in key_problems(found, key))
+        yield from _mismatches(inner, item, place)
+
+
+def said_twice(given: Iterable[str]) -> str:
+    """What is wrong with a member that is given under several of its names."""
+    return f"is given more than once, as {' and '.join(sorted(given))}: these are names of one thing"
+
+
+def key_problems(found: ObjectType, key: str) -> Iterator[str]:
+    """What is wrong with the name of a member that is not among the named ones."""
+    if found.keys is not None:
+        yield from (f"has a key that {why}" for why in _text_problems(found.keys, key))
 
 
 def _text_problems(text: StringType, value: str) -> Iterator[str]:

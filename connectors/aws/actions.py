@@ -14,7 +14,7 @@ from connectors.aws.effect_files import OWN_FILE, load_effects
 from connectors.aws.effects import Effect, Effects
 from connectors.aws.services import Service, Services
 from connectors.aws.settings import REGION_PATTERN, ROLE_PATTERN, AwsSettings
-from request_models.actions import ActionSpec
+from request_models.actions import ActionBroken, ActionSpec
 from request_models.value_types import Member, ObjectType, StringType
 
 NAME = "aws"
@@ -47,7 +47,10 @@ class AwsConnector:
         return NAME
 
     def find(self, name: str) -> AwsAction | None:
-        """The action of a full name, None when AWS has no such service or operation."""
+        """The action of a full name, None when AWS has no such service or operation.
+
+        Raises ActionBroken for the few operations that take a stream of events.
+        """
         parts = name.split(".")
         if len(parts) != 3 or parts[0] != NAME:
             return None
@@ -55,6 +58,11 @@ class AwsConnector:
         operation = None if service is None else service.operation(parts[2])
         if service is None or operation is None:
             return None
+        if operation.has_event_stream_input:
+            raise ActionBroken(
+                "it takes a stream of events, over HTTP/2, which no client for Python can send; "
+                "take another operation of the service, or a runbook"
+            )
         return self._make(name, service, parts[2], operation)
 
     def names(self) -> Iterator[str]:

@@ -105,13 +105,6 @@ class Sender:
             raise self._too_long(error) from error
 
     def _parameters(self, operation: OperationModel, arguments: Mapping[str, JsonValue]) -> dict[str, object]:
-        if operation.has_event_stream_input:
-            raise ActionFailed(
-                f"{self._name} takes a stream of events, which no client for Python can send. "
-                "Nothing was done; take another operation.",
-                error_class=ErrorClass.PERMANENT,
-                code="EventStreamInput",
-            )
         try:
             parameters = to_parameters(operation, arguments)
         except ArgumentRefused as error:

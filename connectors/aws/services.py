@@ -73,9 +73,23 @@ class Services:
                 yield service
 
 
+class _OneServiceLoader(Loader):  # type: ignore[misc]  # botocore has no types
+    """Reads the models of one service; botocore's own would look through the folders of all services first.
+
+    Each service gets its own, for loaders never forget what they read.
+    """
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def list_available_services(self, type_name: str) -> list[str]:
+        """The one service, whatever the type; a type it lacks is found missing when its file is looked for."""
+        return [self._service]
+
+
 def _load(name: str) -> Service:
-    # A loader of its own: loaders never forget what they read.
-    loader = Loader()
+    loader = _OneServiceLoader(name)
     model = ServiceModel(loader.load_service_model(name, "service-2"), name)
     try:
         pagination = loader.load_service_model(name, "paginators-1").get("pagination", {})

@@ -1,9 +1,25 @@
-"""AWS shapes as value types: what an operation takes and what it answers, known when a model is compiled."""
+"""AWS shapes as value types: what an operation takes and what it answers, known when a model is compiled.
 
+What fits here is taken by botocore's own validation of parameters. The reverse does not hold: these types refuse more,
+so that it is found before the call and not by AWS. They are stricter only in this:
+
+- a text must be one of its shape's `enum`, and match its `pattern` where that can be said in ECMA-262 (patterns.py);
+  so must the names of a map's members;
+- nothing is longer or greater than its shape's `max`; of maps and blobs, botocore and we count nothing;
+- true and false are no numbers (Python takes them for 1 and 0);
+- bytes are Base64 text, and times are date-times of RFC 3339 with an offset (botocore takes any text for bytes, and
+  guesses at times, numbers of seconds among them);
+- `PaginationConfig` is known where botocore can gather pages; botocore takes it in another call, not as a parameter.
+
+What botocore takes and JSON cannot say: file-like objects, bytes, tuples, datetimes and decimals.
+"""
+
+import math
 import threading
 from collections.abc import Callable
 
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StringShape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.utils import is_json_value_header
 
 from connectors.aws.patterns import ecma_pattern
 from request_models.value_types import (
@@ -18,6 +34,7 @@ from request_models.value_types import (
     StringType,
     UnionType,
     ValueType,
+    check_value,
 )
 
 PAGINATION = "PaginationConfig"
@@ -141,10 +158,13 @@ class _Translation:
 
     def _map(self, shape: MapShape, secret: bool) -> ObjectType:
         value = self.type_of(shape.value)
-        keys = shape.key.enum if isinstance(shape.key, StringShape) else []
-        if keys and self._unions_are_exact:
-            return ObjectType(members={key: Member(type=value) for key in keys}, secret=secret)
-        return ObjectType(others=value, secret=secret)
+        if not self._unions_are_exact:
+            return ObjectType(others=value, secret=secret)
+        keys = _string(shape.key, secret=False)
+        if keys.enum:
+            fitting = [key for key in keys.enum if not check_value(keys, key)]
+            return ObjectType(members={key: Member(type=value) for key in fitting}, secret=secret)
+        return ObjectType(others=value, keys=None if keys == StringType() else keys, secret=secret)
 
     def _event_stream(self, shape: Shape) -> ValueType:
         events = ObjectType(members=self.members(shape)) if isinstance(shape, StructureShape) else AnyType()
@@ -154,13 +174,13 @@ class _Translation:
 def _scalar(shape: Shape) -> ValueType:
     secret = _is_secret(shape)
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
-    if shape.serialization.get("jsonvalue"):
+    if is_json_value_header(shape):
         return AnyType(secret=secret)
     match shape.type_name:
         case "string" | "character":
             return _string(shape, secret)
         case "integer" | "long":
-            return IntegerType(minimum=_whole(least), maximum=_whole(most), secret=secret)
+            return IntegerType(minimum=_ceiling(least), maximum=_floor(most), secret=secret)
         case "float" | "double":
             return NumberType(minimum=least, maximum=most, secret=secret)
         case "boolean":
@@ -188,8 +208,12 @@ def _string(shape: Shape, secret: bool) -> StringType:
     )
 
 
-def _whole(bound: float | None) -> int | None:
-    return None if bound is None else int(bound)
+def _ceiling(bound: float | None) -> int | None:
+    return None if bound is None else math.ceil(bound)
+
+
+def _floor(bound: float | None) -> int | None:
+    return None if bound is None else math.floor(bound)
 
 
 def _is_secret(shape: Shape) -> bool:

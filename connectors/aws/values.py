@@ -1,7 +1,6 @@
 """JSON to what botocore takes, and what botocore answers to JSON."""
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
@@ -9,6 +8,7 @@ from decimal import Decimal
 from typing import Protocol, cast
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.utils import is_json_value_header
 
 from request_models.json_values import JsonValue
 
@@ -47,7 +47,7 @@ def to_parameters(operation: OperationModel, arguments: Mapping[str, JsonValue])
 
 
 def _in(shape: Shape, value: JsonValue, pointer: str) -> object:
-    if shape.serialization.get("jsonvalue"):
+    if is_json_value_header(shape):
         return value
     match shape:
         case StructureShape() if shape.is_document_type:
@@ -75,18 +75,22 @@ def _structure_in(shape: StructureShape, value: Mapping[str, JsonValue], pointer
 def _bytes(text: str, pointer: str) -> bytes:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise ArgumentRefused(pointer, f"bytes are given as Base64, and this is none ({error})") from None
 
 
 def _moment(text: str, pointer: str) -> datetime:
     try:
-        moment = datetime.fromisoformat(text)
+        # RFC 3339 knows small letters too, Python does not.
+        moment = datetime.fromisoformat(text.upper())
     except ValueError:
         raise ArgumentRefused(pointer, f"'{text}' is no time of ISO 8601, such as 2026-01-31T12:00:00Z") from None
     if moment.tzinfo is None:
         raise ArgumentRefused(pointer, f"'{text}' names no time zone; end it with Z or an offset such as +01:00")
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ArgumentRefused(pointer, f"'{text}' is before the year 1 or after 9999 in UTC") from None
 
 
 def to_json(operation: OperationModel, answer: Mapping[str, object], *, max_bytes: int) -> dict[str, JsonValue]:
@@ -113,7 +117,7 @@ def _out(shape: Shape | None, value: object, max_bytes: int) -> JsonValue:
 
 def _is_text(shape: Shape | None) -> bool:
     """IAM's policies are strings in the model, but botocore decodes them; their type here stays a string."""
-    return shape is not None and shape.type_name == "string" and not shape.serialization.get("jsonvalue")
+    return shape is not None and shape.type_name == "string" and not is_json_value_header(shape)
 
 
 def _member(shape: Shape | None, key: object) -> Shape | None:

@@ -13,10 +13,10 @@ import keyword
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
 
 from connectors.runbook.ansible_yaml import parse_yaml
-from connectors.runbook.argument_specs import Option, object_type
+from connectors.runbook.argument_specs import Option, object_type, refuse_unfit_defaults
 from connectors.runbook.errors import BadMeta
 from request_models.actions import EffectClass
 from request_models.value_types import Member, ObjectType, StringType, ValueType
@@ -61,7 +61,7 @@ class Meta(BaseModel):
     check_mode: Literal["honest", "partial", "none"]
     single: bool = False
     hosts: bool = True
-    arguments: dict[Name, Option] = Field(default_factory=dict)
+    arguments: Annotated[dict[Name, Option], AfterValidator(refuse_unfit_defaults)] = Field(default_factory=dict)
     outputs: dict[Name, Option] = Field(default_factory=dict)
 
     @property

@@ -1,6 +1,12 @@
 """What a playbook gives its roles, held against the roles' own argument specs.
 
-Ansible checks these only when the role runs, and lets a misspelt option pass [findings]; here it is found before.
+Ansible checks these only when the role runs, and lets a misspelt option pass [findings]; here it is found before. What
+stands in the playbook itself is held against the option's type, and so is the type of an argument of the runbook's that
+is handed on under its own name. What comes from a template is known, and checked by Ansible, when the role runs.
+
+Stricter than Ansible, beyond what argument_specs.py says: options whose names begin with the role's own and which its
+spec does not know, and aliases. Ansible's check of a role knows aliases, but the role's tasks then find nothing under
+the option's name.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from connectors.runbook.ansible_yaml import read_yaml
-from connectors.runbook.argument_specs import Option
+from connectors.runbook.argument_specs import OPTIONS, Option, value_type
 from connectors.runbook.content import (
     IMPORTED_ROLE,
     TASK_LISTS,
@@ -22,6 +28,9 @@ from connectors.runbook.content import (
     role_name,
 )
 from connectors.runbook.errors import UnsafeRunbook
+from request_models.assignability import mismatches
+from request_models.json_values import NotJsonError, refuse_what_is_not_json
+from request_models.value_types import check_value
 
 
 @dataclass(frozen=True)
@@ -43,7 +52,7 @@ def refuse_unfit_role_arguments(runbook: Runbook) -> None:
         if path.startswith("playbooks/") and not path.endswith(".meta.yml"):
             for play in listed(read_yaml(file, UnsafeRunbook)):
                 if isinstance(play, dict):
-                    of_play = {**runbook.meta.arguments}
+                    of_play: dict[str, Any] = {}
                     for variables in listed(play.get("vars")):
                         of_play.update(variables)
                     for use in _uses(play):
@@ -66,21 +75,67 @@ def _check(runbook: Runbook, file: Path, use: _Use, of_play: Mapping[str, Any]) 
     options = _options(runbook, use)
     if options is None:
         return
-    given = {**of_play, **use.given}
-    missing = [name for name, option in options.items() if option.required and not _among(name, option, given)]
+    given = {**runbook.meta.arguments, **of_play, **use.given}
+    for name, option in options.items():
+        for alias in option.aliases:
+            if alias in use.given:
+                raise UnsafeRunbook(
+                    file,
+                    f"gives the role '{use.role}' '{alias}', another name of '{name}': Ansible does not put it under "
+                    f"that name when the role runs. Write '{name}'",
+                )
+    missing = [name for name, option in options.items() if option.required and name not in given]
     if missing:
         raise UnsafeRunbook(file, f"does not give the role '{use.role}' what it requires: {', '.join(missing)}")
     prefix = f"{use.role}_"
-    known = {spelling for name, option in options.items() for spelling in (name, *option.aliases)}
-    unknown = [name for name in use.given if name.startswith(prefix) and name not in known]
+    unknown = [name for name in use.given if name.startswith(prefix) and name not in options]
     if unknown:
         raise UnsafeRunbook(
             file, f"gives the role '{use.role}' what its argument spec does not know: {', '.join(unknown)}"
         )
+    for name in options.keys() & given.keys():
+        why = _misfit(options[name], given[name])
+        if why:
+            raise UnsafeRunbook(file, f"gives the role '{use.role}' '{name}', which {why}")
 
 
-def _among(name: str, option: Option, given: Mapping[str, Any]) -> bool:
-    return any(spelling in given for spelling in (name, *option.aliases))
+def _misfit(wanted: Option, given: Any) -> str:
+    """Why what is given does not fit the option, empty when it does or is known only at run time."""
+    if isinstance(given, Option):
+        return _misfit_of_argument(wanted, given)
+    if given is None:
+        return "" if wanted.takes_null else "must not be null there: leave it out"
+    if _is_template(given):
+        return ""
+    try:
+        refuse_what_is_not_json(given)
+    except NotJsonError as error:
+        return f"is no JSON ({error}): write it in quotes"
+    return next((_said(wrong.pointer, wrong.message) for wrong in check_value(value_type(wanted), given)), "")
+
+
+def _misfit_of_argument(wanted: Option, given: Option) -> str:
+    if not (given.required or given.default is not None or wanted.takes_null):
+        return "is null when a step leaves it out, and must not be there: require it, or give it a default"
+    wrong = mismatches(value_type(given), value_type(wanted))
+    return f"is an argument of another type: it {_said(wrong[0].pointer, wrong[0].message)}" if wrong else ""
+
+
+def _said(pointer: str, message: str) -> str:
+    return f"at {pointer} {message}" if pointer else message
+
+
+def _is_template(value: Any) -> bool:
+    """Whether any part of it is written as a template."""
+    match value:
+        case str():
+            return "{{" in value or "{%" in value
+        case list():
+            return any(_is_template(item) for item in value)
+        case dict():
+            return any(_is_template(part) for pair in value.items() for part in pair)
+        case _:
+            return False
 
 
 def _options(runbook: Runbook, use: _Use) -> dict[str, Option] | None:
@@ -91,7 +146,7 @@ def _options(runbook: Runbook, use: _Use) -> dict[str, Option] | None:
         if file is None or entry is None:
             continue
         try:
-            return {name: Option.model_validate(option) for name, option in (entry.get("options") or {}).items()}
+            return OPTIONS.validate_python(entry.get("options") or {})
         except ValidationError as error:
             raise UnsafeRunbook(
                 file, f"has an argument spec that cannot be read: {error.errors()[0]['msg']}"

@@ -9,7 +9,19 @@ from request_models.findings import Finding
 from request_models.plan import Literal
 from request_models.type_algebra import is_any, options, resolved, say_type
 from request_models.typed import Typed, TypedNode
-from request_models.value_types import AnyType, ArrayType, Mismatch, ObjectType, UnionType, ValueType, check_value
+from request_models.value_types import (
+    MISSING,
+    UNKNOWN,
+    AnyType,
+    ArrayType,
+    Mismatch,
+    ObjectType,
+    UnionType,
+    ValueType,
+    check_value,
+    key_problems,
+    said_twice,
+)
 from request_models.yaml_source import Path
 
 
@@ -45,14 +57,24 @@ def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
 def _closest(node: TypedNode, wanted: UnionType, name: str) -> Iterator[Finding]:
     tried = [list(_fits(node, option, name)) for option in options(wanted)]
     if tried and all(tried):
-        yield from min(tried, key=len)
+        # An option whose names all fit is the one that was meant, however much is wrong inside.
+        yield from min(tried, key=lambda found: (sum(_misnamed(wrong, node.path) for wrong in found), len(found)))
+
+
+def _misnamed(wrong: Finding, path: Path) -> bool:
+    below = {"missing-argument": len(path), "unknown-argument": len(path) + 1}
+    return below.get(wrong.code) == len(wrong.path)
 
 
 def _map(node: TypedNode, wanted: ObjectType, name: str, missing_at: Path) -> Iterator[Finding]:
     members = node.members or {}
     names = {alias: member for key, member in wanted.members.items() for alias in (key, *member.aliases)}
     for key, member in wanted.members.items():
-        given = [members[alias] for alias in (key, *member.aliases) if alias in members]
+        names_given = [alias for alias in (key, *member.aliases) if alias in members]
+        given = [members[alias] for alias in names_given]
+        if len(given) > 1:
+            message = f"`{key}` of {name} {said_twice(names_given)}"
+            yield Finding(given[-1].path, "argument-type", message, "leave all but one out", on_key=True)
         if member.required and not given:
             yield Finding(missing_at, "missing-argument", f"{name} needs `{key}`", _type_hint(key, member.type))
         elif member.required and all(part.may_be_omitted for part in given):
@@ -61,8 +83,11 @@ def _map(node: TypedNode, wanted: ObjectType, name: str, missing_at: Path) -> It
         kind = names[key].type if key in names else wanted.others
         if kind is None:
             yield _unknown(part.path, key, name, wanted)
-        else:
-            yield from _fits(part, kind, f"`{key}`")
+            continue
+        if key not in names:
+            for why in key_problems(wanted, key):
+                yield Finding(part.path, "argument-type", f"{name} {why}", on_key=True)
+        yield from _fits(part, kind, f"`{key}`")
 
 
 def _list(node: TypedNode, wanted: ArrayType, name: str) -> Iterator[Finding]:
@@ -81,9 +106,9 @@ def _mismatch(node: TypedNode, name: str, wrong: Mismatch) -> Finding:
     for token in wrong.pointer.split("/")[1:]:
         key = token.replace("~1", "/").replace("~0", "~")
         path = (*path, int(key) if key.isdigit() else key)
-    if wrong.message == "is not known here":
+    if wrong.message == UNKNOWN:
         return Finding(path, "unknown-argument", f"{name} {_at(wrong)}{wrong.message}", on_key=True)
-    code = "missing-argument" if wrong.message == "is missing" else "argument-type"
+    code = "missing-argument" if wrong.message == MISSING else "argument-type"
     return Finding(path, code, f"{name} {_at(wrong)}{wrong.message}")
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from connectors.aws import connector
 from connectors.aws.actions import AwsConnector
-from connectors.aws.services import Services
 from connectors.registry import ConnectorContext
 from request_models.actions import ActionSpec, EffectClass
 from request_models.json_values import JsonValue
@@ -163,17 +162,3 @@ def test_reviewed_operations_have_their_effect_class_and_others_are_not_repeatab
     assert run.effect is EffectClass.TAKES_TOKEN
     assert run.token_lifetime is not None
     assert spec_of(aws, "aws.s3.list_parts").effect is EffectClass.NOT_REPEATABLE
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_every_operation_of_every_service_has_a_spec(aws: AwsConnector) -> None:
-    count = 0
-    for service in Services().all():
-        assert len(service.operations) == len(service.model.operation_names), f"names collide in {service.name}"
-        for operation in service.operations:
-            spec = spec_of(aws, f"aws.{service.name}.{operation}")
-            assert spec.title
-            assert isinstance(spec.result, ObjectType)
-            count += 1
-    assert count > 18_000

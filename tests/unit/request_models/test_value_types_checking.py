@@ -9,7 +9,7 @@ from request_models.assignability import Fit, assignment, mismatches
 from request_models.errors import SchemaTranslationError
 from request_models.json_schema import from_json_schema, to_json_schema
 from request_models.json_values import JsonValue
-from request_models.type_algebra import any_secret, broad_type_of, join, type_of
+from request_models.type_algebra import broad_type_of, join, type_of
 from request_models.value_types import (
     AnyType,
     ArrayType,
@@ -200,10 +200,38 @@ def test_a_recursive_type_fits_itself_and_is_checked_to_any_depth() -> None:
     Draft202012Validator.check_schema(to_json_schema(tree("a")))
 
 
+def test_the_names_of_members_that_are_not_known_have_a_type_too() -> None:
+    kind = ObjectType(others=StringType(), keys=StringType(pattern="^[a-z]+$", min_length=2))
+    assert check_value(kind, {"ab": "x"}) == []
+    assert [wrong.pointer for wrong in check_value(kind, {"a": "x", "AB": "x"})] == ["/a", "/AB"]
+    assert mismatches(obj(AB=StringType()), kind) != ()
+    assert assignment(ObjectType(others=StringType()), kind).fit is Fit.RUN_TIME
+
+
+def test_of_several_options_the_one_whose_names_are_given_says_what_is_wrong() -> None:
+    one = obj(a=obj(x=StringType(), y=StringType(), z=StringType()))
+    union = UnionType(options=(one, obj(b=StringType())))
+    wrong = check_value(union, {"a": {"x": 1, "y": 1, "z": 1}})
+    assert [mismatch.pointer for mismatch in wrong] == ["/a/x", "/a/y", "/a/z"]
+
+
+def test_a_moment_that_is_none_in_utc_is_no_date_time() -> None:
+    kind = StringType(format="date-time")
+    assert check_value(kind, "0001-01-01T00:00:00Z") == []
+    assert check_value(kind, "0001-01-01T00:00:00+01:00") != []
+    assert check_value(kind, "9999-12-31T23:59:59-01:00") != []
+
+
 def test_secrecy_is_seen_wherever_it_is() -> None:
-    assert any_secret(obj(a=ArrayType(items=StringType(secret=True))))
-    assert any_secret(join([StringType(), IntegerType(secret=True)]))
-    assert not any_secret(obj(a=StringType()))
+    deep: ValueType = StringType(secret=True)
+    for _ in range(60):
+        deep = obj(a=deep)
+    assert deep.holds_secret
+    circle = LazyType(name="circle", resolve=lambda: obj(again=circle))
+    assert not circle.holds_secret
+    assert obj(a=ArrayType(items=StringType(secret=True))).holds_secret
+    assert join([StringType(), IntegerType(secret=True)]).holds_secret
+    assert not obj(a=StringType()).holds_secret
     assert from_json_schema({"type": "string", "writeOnly": True}) == StringType(secret=True)
 
 

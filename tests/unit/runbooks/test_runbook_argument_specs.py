@@ -36,6 +36,18 @@ def _options(**options: dict[str, Any]) -> dict[str, Option]:
         ({"type": "dict", "options": {"n": {"required": True}}}, [{"n": "1"}], [{}, {"n": 1}, {"n": "1", "m": 2}]),
         ({"type": "list", "elements": "dict", "options": {"n": {"type": "int"}}}, [[{"n": 1}, {}]], [[{"m": 1}]]),
         ({"type": "raw"}, [None, 1, "x", [{}]], []),
+        ({"type": "raw", "choices": ["a", 1, None]}, [None, 1, "a"], ["b", 2, True, []]),
+        ({"type": "raw", "choices": [True, False, "auto"]}, [True, False, "auto"], ["on", 1, None]),
+        ({"type": "float", "choices": [0.5, 2]}, [0.5, 2], [1, 0.6, "2"]),
+        ({"type": "float"}, [1e300], [10**400]),
+        ({"type": "bool", "choices": [True, False]}, [True, False], [1, "yes"]),
+        ({"type": "list", "choices": ["a", "b"]}, [[], ["a", "b"]], [["c"], [1], "a"]),
+        ({"type": "list", "elements": "list"}, [[], [[1]]], [[{}], [1], [None]]),
+        ({"type": "list", "options": {"n": {}}}, [[], [{"n": "x"}]], [["x"], [{"m": "x"}]]),
+        ({"type": "list", "elements": "str", "options": {"n": {}}}, [[], [{"n": "x"}]], [["x"], [{"m": "x"}]]),
+        ({"type": "bytes"}, ["10", "10M", "1.5 GB", "7b"], ["M", "10 X", "10Mb", "1.5.5", "", 10]),
+        ({"type": "bits"}, ["10", "10M", "1.5 Gb"], ["10MB", "x", 10]),
+        ({"type": "int", "minimum": 0.5, "maximum": 1.5}, [1], [0, 2]),
     ],
 )  # fmt: skip
 def test_an_option_takes_its_values_and_no_others(option: dict[str, Any], good: list[Any], bad: list[Any]) -> None:
@@ -90,12 +102,43 @@ def test_no_log_makes_a_value_and_what_holds_it_secret() -> None:
         {"required": True, "default": "x"},
         {"type": "int", "pattern": "x"},
         {"choices": ["a", True]},
+        {"choices": []},
+        {"type": "int", "choices": ["1"]},
+        {"type": "bool", "choices": ["yes", "no"]},
+        {"type": "bool", "choices": [True]},
+        {"type": "bytes", "choices": ["1K"]},
+        {"type": "bytes", "pattern": "x"},
+        {"type": "dict", "choices": [{}]},
+        {"type": "path", "choices": ["~/x"]},
+        {"type": "list", "elements": "int", "options": {"n": {}}},
+        {"type": "dict", "options": {"a": {"aliases": ["b"]}, "b": {}}},
         {"requird": True},
     ],
 )
 def test_an_option_that_contradicts_itself_is_refused(option: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Option.model_validate(option)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("{a: {type: int, default: '1'}}", "default of `a` must be a whole number"),
+        ("{a: {choices: [x], default: y}}", "default of `a` must be one of x"),
+        ("{a: {type: dict, options: {b: {type: bool, default: 1}}}}", "default of `b` must be true or false"),
+        ("{a: {type: raw, default: 2026-01-31}}", "default of `a` is no JSON"),
+        ("{a: {aliases: [b]}, b: {}}", "two options are called `b`"),
+    ],
+)
+def test_a_playbook_whose_arguments_could_fit_in_no_run_is_refused(tmp_path: Any, arguments: str, said: str) -> None:
+    with pytest.raises(BadMeta, match=said):
+        parse_meta(tmp_path / "x.meta.yml", f"{{title: X, check_mode: none, arguments: {arguments}}}")
+
+
+def test_an_option_given_under_two_of_its_names_is_refused() -> None:
+    kind = object_type(_options(named={"aliases": ["called"]}))
+    assert check_value(kind, {"called": "x"}) == []
+    assert [wrong.pointer for wrong in check_value(kind, {"called": "x", "named": "x"})] == ["/named"]
 
 
 def test_the_effect_of_a_runbook_is_not_repeatable_unless_it_says_so(tmp_path: Any) -> None:
