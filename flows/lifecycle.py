@@ -8,7 +8,7 @@ import difflib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from flows.errors import (
     IdempotencyMismatch,
@@ -24,6 +24,7 @@ from flows.records.records import Records, Transaction
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow
 from flows.records.states import RequestState
 from flows.scope import Scope, order_scope
+from request_models.calendars import calendar_from_json
 from request_models.errors import ExpressionError
 from request_models.expressions import render
 from request_models.inputs import validate_inputs
@@ -151,8 +152,9 @@ class Lifecycle:
                 channel=order.channel,
                 inputs=tx.secrets.seal(request_id, "inputs", inputs, [f"/{name}" for name in plan.secret_inputs]),
                 submitted=now,
-                due_at=now + timedelta(seconds=plan.due.within_seconds),
+                due_at=_due_at(plan, now),
                 due_seconds=plan.due.within_seconds,
+                due_calendar=_due_calendar(plan, now),
                 clock_stops_in=plan.due.stops_in,
                 source_system=source.system if source else None,
                 source_id=source.id if source else None,
@@ -212,6 +214,23 @@ class Lifecycle:
         return self._records.run(
             lambda tx: tx.requests.move(request_id, RequestState.ON_HOLD, actor=actor, why=why, at=self._records.now())
         )
+
+
+_YEARS_PINNED = 3
+"""For how many years a request keeps the public holidays that were known when it was accepted."""
+
+
+def _due_calendar(plan: Plan, now: datetime) -> JsonValue:
+    """The calendar in whose open hours the clock runs, as it was when the request was accepted; None for always."""
+    written = plan.calendars.get(plan.due.calendar)
+    if not isinstance(written, dict):
+        return None
+    return calendar_from_json(written).pinned(range(now.year, now.year + _YEARS_PINNED)).to_json()
+
+
+def _due_at(plan: Plan, start: datetime) -> datetime:
+    within, calendar = timedelta(seconds=plan.due.within_seconds), _due_calendar(plan, start)
+    return start + within if not isinstance(calendar, dict) else calendar_from_json(calendar).due_at(start, within)
 
 
 def _answered_before(tx: Transaction, order: Order, caller: Caller) -> RequestRow | None:

@@ -71,6 +71,12 @@ class Application:
         shipped = Path(request_models.__file__).parent / "catalogue"
         return (*(folder / "models" for folder in self.settings.content), shipped)
 
+    @property
+    def calendar_folders(self) -> tuple[Path, ...]:
+        """Where calendars are looked for: the user's folders, then the shipped ones."""
+        shipped = Path(request_models.__file__).parent / "catalogue" / "calendars"
+        return (*(folder / "calendars" for folder in self.settings.content), shipped)
+
     def close(self) -> None:
         """Let go of what was opened."""
         opened = vars(self)

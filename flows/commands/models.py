@@ -8,6 +8,8 @@ from pathlib import Path
 from flows.commands.exits import REFUSED, USAGE, CommandFailed
 from flows.verdicts import Verdict, Verdicts
 from flows.wiring import Application
+from request_models.calendar_documents import Calendars, load_calendars
+from request_models.checks.calendars import ALWAYS
 from request_models.compiler import Compilation, Surroundings, compile_in
 from request_models.diagnostics import Diagnostic, has_errors, in_order, render_text
 from request_models.interfaces import Interfaces, orders_of
@@ -95,8 +97,11 @@ def compile_one(application: Application, source: ModelSource) -> Compilation:
 
 
 def _surroundings(application: Application, sources: tuple[ModelSource, ...]) -> Surroundings:
-    """What models are compiled against. The other models are read only where one of these orders another."""
-    surroundings = Surroundings(application.registry, application.settings.public)
+    """What models are compiled against. Calendars and other models are read only where one of these names some."""
+    documents = [source.document for source in sources]
+    named = any(one.due.calendar != ALWAYS or (one.starts and one.starts.window) for one in documents)
+    calendars = load_calendars(application.calendar_folders) if named else Calendars()
+    surroundings = Surroundings(application.registry, application.settings.public, calendars.to_json())
     if not any(_orders_others(source) for source in sources):
         return surroundings
     others = load_catalogue(application.model_folders).models

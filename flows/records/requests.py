@@ -1,7 +1,7 @@
 """Requests: what was asked, and where it stands."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, update
@@ -14,6 +14,7 @@ from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
 from flows.records.states import LEGAL_MOVES, RequestState
 from flows.records.tables import requests
+from request_models.calendars import calendar_from_json
 from request_models.json_values import refuse_what_is_not_json
 
 SUBMITTED = "submitted"
@@ -61,6 +62,7 @@ class Requests:
                 state_since=new.submitted,
                 due_at=new.due_at,
                 due_seconds=new.due_seconds,
+                due_calendar=new.due_calendar,
                 clock_stops_in=new.clock_stops_in,
                 clock_stopped_seconds=0.0,
                 parent=new.parent,
@@ -190,8 +192,17 @@ def _clock_columns(request: RequestRow, to: RequestState, now: datetime) -> dict
         stood = max((now - request.state_since).total_seconds(), 0.0)
         columns["clock_stopped_seconds"] = request.clock_stopped_seconds + stood
         if request.due_at is not None:
-            columns["due_at"] = request.due_at + timedelta(seconds=stood)
+            columns["due_at"] = _put_off(request, request.due_at, now)
     return columns
+
+
+def _put_off(request: RequestRow, due_at: datetime, now: datetime) -> datetime:
+    """When a request is due after its clock stood still until now, in the time of its calendar."""
+    since = min(request.state_since, now)
+    if not isinstance(request.due_calendar, dict):
+        return due_at + (now - since)
+    calendar = calendar_from_json(request.due_calendar)
+    return calendar.due_at(due_at, calendar.open_between(since, now))
 
 
 def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:

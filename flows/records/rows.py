@@ -44,7 +44,8 @@ class Person:
 class NewRequest:
     """A request to be recorded; it starts as `validating`. `caller` (an identity's id) is the actor of its first event.
 
-    `clock_stops_in` are the states in which its clock stops (`due.stops_in` of the plan).
+    `clock_stops_in` are the states in which its clock stops (`due.stops_in` of the plan); `due_calendar` is the
+    calendar in whose open hours it runs, None for always.
     """
 
     id: str
@@ -59,6 +60,7 @@ class NewRequest:
     submitted: datetime
     due_at: datetime | None = None
     due_seconds: float | None = None
+    due_calendar: JsonValue = None
     clock_stops_in: tuple[str, ...] = ()
     arm: str | None = None
     source_system: str | None = None
@@ -103,6 +105,7 @@ class RequestRow:
     wake_at: datetime | None
     due_at: datetime | None
     due_seconds: float | None
+    due_calendar: JsonValue
     clock_stops_in: tuple[str, ...]
     clock_stopped_seconds: float
     parent: str | None

@@ -110,6 +110,7 @@ requests = Table(
     Column("wake_at", Moment),
     Column("due_at", Moment),
     Column("due_seconds", Float),
+    Column("due_calendar", JsonBytes),
     Column("clock_stops_in", NamesBytes, nullable=False),
     Column("clock_stopped_seconds", Float, nullable=False),
     Column("parent", ExactText, ForeignKey("requests.id")),

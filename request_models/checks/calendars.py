@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from request_models import calendars
 from request_models.findings import Finding
 from request_models.json_values import JsonValue
 from request_models.resolved import Resolved
 from request_models.yaml_source import Path
 
-ALWAYS = "always"
+ALWAYS = calendars.ALWAYS.name
 """The calendar that is always open, built in."""
 
 
@@ -20,7 +21,7 @@ def check(resolved: Resolved) -> Iterator[Finding]:
     for path, name in _named(resolved):
         if name not in known:
             near = get_close_matches(name, known, n=1)
-            names = ", ".join(f"`{other}`" for other in (ALWAYS, *sorted(known)))
+            names = ", ".join(f"`{other}`" for other in sorted({ALWAYS, *known}))
             hint = f"is `{near[0]}` meant?" if near else f"there are {names}; a calendar is a file in `calendars/`"
             yield Finding(path, "unknown-calendar", f"there is no calendar `{name}`", hint)
 

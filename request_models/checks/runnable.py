@@ -27,8 +27,6 @@ def check(resolved: Resolved) -> Iterator[Finding]:
             yield _not_yet((key,), f"`{key}`")
     if document.on_failure != "hold":
         yield _not_yet(("on_failure",), "`on_failure: undo`")
-    if document.due.calendar != "always":
-        yield _not_yet(("due", "calendar"), "a calendar other than `always`")
     for name, schema in document.inputs.items():
         for key in _INPUT_KEYS:
             if key in schema:

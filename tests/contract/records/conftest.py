@@ -46,6 +46,7 @@ class Orders:
         requested_for: str = "ben",
         clock_stops_in: tuple[str, ...] = (),
         due_at: datetime | None = None,
+        due_calendar: JsonValue = None,
         source_id: str | None = None,
     ) -> RequestRow:
         new = NewRequest(
@@ -61,6 +62,7 @@ class Orders:
             submitted=self.clock(),
             clock_stops_in=clock_stops_in,
             due_at=due_at,
+            due_calendar=due_calendar,
             source_id=source_id,
         )
         return self.records.run(lambda tx: tx.requests.add(new))

@@ -1,5 +1,6 @@
 """Requests: what is asked is kept exactly, and changes state only as the table of states says."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from flows.records.errors import ClaimLost, Conflict, IllegalTransition, Invalid
 from flows.records.records import Records, Transaction
 from flows.records.rows import Holder, NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
 from flows.records.states import LEGAL_MOVES, RequestState
+from request_models.calendar_documents import load_calendar
 from request_models.json_values import JsonValue, NotJsonError
 
 Order = Callable[..., RequestRow]
@@ -266,6 +268,24 @@ def test_the_clock_of_a_request_stops_in_the_states_its_model_names(records: Rec
     clock.advance(seconds=120)
     row = move(records, request, S.IN_PROGRESS, S.ON_HOLD)
     assert (row.clock_stopped_seconds, row.due_at) == (120.0, due + timedelta(seconds=120))
+
+
+def test_the_time_a_clock_stood_still_counts_by_the_requests_calendar(
+    records: Records, order: Order, clock: Any
+) -> None:
+    hours = {"mon-sun": ["09:00-10:00"]}
+    made, found = load_calendar("c.yaml", json.dumps({"calendar": "short", "zone": "UTC", "open": hours}))
+    assert made is not None, found
+    opens = clock().replace(hour=9, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    due = opens + timedelta(minutes=30)
+    request = order(clock_stops_in=("waiting",), due_at=due, due_calendar=made.to_json())
+    clock.advance(seconds=(opens - clock()).total_seconds() - 3600)
+    move(records, request, S.SCHEDULED, S.IN_PROGRESS, S.WAITING)
+    clock.advance(seconds=3600 + 1200)  # twenty minutes of it within the open hour
+    assert move(records, request, S.IN_PROGRESS).due_at == due + timedelta(minutes=20)
+    move(records, request, S.WAITING)
+    clock.advance(seconds=86_400 - 1200)  # the forty minutes that are left of it
+    assert move(records, request, S.IN_PROGRESS).due_at == due + timedelta(days=1)
 
 
 def test_a_clock_set_back_does_not_make_a_request_due_earlier(records: Records, order: Order, clock: Any) -> None:

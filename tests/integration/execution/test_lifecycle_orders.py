@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -17,8 +18,9 @@ from flows.errors import (
 from flows.lifecycle import Caller, Order, Source
 from flows.records.rows import Person, RequestFilter
 from flows.records.states import RequestState
+from request_models.calendar_documents import load_calendar
 from request_models.json_values import JsonValue
-from request_models.plan import NamedValue, Text
+from request_models.plan import Due, NamedValue, Text
 from staging import ANNA, CALLER, House, expression, plan_of, step
 
 BERT = Person(id="bert", name="Bert")
@@ -164,3 +166,15 @@ def test_what_an_idempotency_key_came_with_cannot_be_guessed_from_the_records(ho
     assert found.body_digest == digest
     files = [file for file in house.settings.state.rglob("*") if file.is_file()]
     assert not any(digest.encode() in file.read_bytes() for file in files)
+
+
+def test_a_request_is_due_in_the_open_hours_of_its_calendar(house: House) -> None:
+    made, found = load_calendar("c.yaml", "calendar: short\nzone: UTC\nopen: {mon-sun: ['09:00-10:00']}\n")
+    assert made is not None, found
+    house.stage.action("one")
+    plan = plan_of(step("one"))
+    plan = replace(plan, due=Due(5400, "short"), calendars={"short": made.to_json()})
+    row = house.order(plan)
+    assert row.due_at is not None
+    assert row.due_at == made.due_at(row.submitted, timedelta(minutes=90))
+    assert row.due_at - row.submitted > timedelta(hours=20)

@@ -66,6 +66,7 @@ def request_in(state: RequestState, **other: Any) -> RequestRow:
         wake_at=None,
         due_at=None,
         due_seconds=None,
+        due_calendar=None,
         clock_stops_in=(),
         clock_stopped_seconds=0.0,
         parent=None,

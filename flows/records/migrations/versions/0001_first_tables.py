@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("wake_at", sa.BigInteger(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("due_seconds", sa.Float(), nullable=True),
+        sa.Column("due_calendar", sa.LargeBinary(), nullable=True),
         sa.Column("clock_stops_in", sa.LargeBinary(), nullable=False),
         sa.Column("clock_stopped_seconds", sa.Float(), nullable=False),
         sa.Column("parent", sa.Text(), nullable=True),
