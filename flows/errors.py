@@ -33,6 +33,17 @@ class InvalidInputs(RequestRefused):
         self.problems = problems
 
 
+class NotEligible(RequestRefused):
+    """The model is not for this requester, or this user; `rule` is its condition, `otherwise` what the model says."""
+
+    def __init__(self, model: str, who: str, rule: str, otherwise: str = "") -> None:
+        said = f" {otherwise}" if otherwise else ""
+        super().__init__(f"The model {model!r} is not for this {who}: `{rule}` is not met.{said}")
+        self.model = model
+        self.who = who
+        self.rule = rule
+
+
 class InputFault:
     """One thing wrong with the inputs: where (JSON pointer below the inputs), a stable code, and a message."""
 

@@ -13,7 +13,7 @@ from typing import Literal, Self, cast
 
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
-from flows.frames import ROOT
+from flows.frames import ROOT, Frame
 from flows.holder import end, is_gone, is_here, this_process
 from flows.masking import pointers_holding, secret_texts
 from flows.records.errors import ClaimLost, NotFound, RecordsUnavailable
@@ -24,10 +24,10 @@ from flows.scope import request_frames
 from flows.settings import Settings
 from flows.step_ledger import StepLedger
 from flows.step_run import StepRun
-from flows.walk import Passage, Pause, StepReport, Unit, Walk
+from flows.walk import PASSED, Passage, Pause, StepReport, Unit, Walk, passage_of
 from request_models.expressions import ExpressionError, Omitted, render
 from request_models.json_values import JsonValue
-from request_models.plan import Plan
+from request_models.plan import Plan, step_of
 from request_models.secrecy import secret_pointers
 
 WORKER = "orderly-worker"
@@ -206,11 +206,24 @@ class Session:
         """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule."""
         ledger = BlockLedger(self._records, self._claim)
         most = self._settings.worker.branches
-        return Walk(self.plan, self._frames, ledger, run, self._lost, most).whole()
+        passage = Walk(self.plan, self._frames, ledger, run, self._lost, most).whole()
+        return passage if not passage.goes_on else self._verify(run)
+
+    def _verify(self, run: Callable[[Unit], StepReport]) -> Passage:
+        """Look whether reality is as the model wants it. Each time the request was on hold, it is looked at anew."""
+        events = self._records.read(lambda tx: tx.audit.of(self.request.id))
+        holds = sum(event.to_state is RequestState.ON_HOLD for event in events)
+        frame = Frame(f"{holds}", parent=ROOT)
+        for look in self.plan.verify:
+            passage = passage_of(run(Unit(step_of(look), frame)))
+            if not passage.goes_on:
+                return passage
+        return PASSED
 
     def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""
-        ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key)
+        supplier = self.plan.supplier_of(unit.step.path)
+        ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
             unit.step,
             ledger,

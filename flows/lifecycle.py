@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from flows.acceptance import accepted_inputs, refuse_ineligible, start_of
 from flows.errors import (
     IdempotencyMismatch,
     InputFault,
@@ -27,7 +28,6 @@ from flows.scope import Scope, order_scope
 from request_models.calendars import calendar_from_json
 from request_models.errors import ExpressionError
 from request_models.expressions import render
-from request_models.inputs import validate_inputs
 from request_models.json_values import JsonValue
 from request_models.plan import Plan
 from request_models.scope_values import Omitted
@@ -105,7 +105,7 @@ class Lifecycle:
     def submit(self, order: Order, caller: Caller) -> Submission:
         """Accept an order: when this returns, the request is durable and will be run.
 
-        Raises UnknownModel, InvalidInputs, IdempotencyMismatch, NotAllowed; then nothing was recorded.
+        Raises UnknownModel, InvalidInputs, NotEligible, IdempotencyMismatch, NotAllowed; then nothing was recorded.
         """
         caller.require(CREATE)
         if order.requested_for is not None and order.requested_for.id != caller.person.id:
@@ -124,12 +124,11 @@ class Lifecycle:
         if publication is None:
             raise UnknownModel(order.model, _alike(order.model, [row.model for row in tx.publications.all()]))
         plan = tx.plans.get(publication.digest)
-        inputs = _completed_inputs(plan, order.inputs)
         request_id, now = str(uuid.uuid4()), self._records.now()
         user = order.requested_for or caller.person
-        values = _frozen_values(
-            plan,
-            order_scope(
+
+        def scope_of(inputs: Mapping[str, JsonValue]) -> Scope:
+            return order_scope(
                 plan,
                 request_id=request_id,
                 submitted=now,
@@ -137,8 +136,14 @@ class Lifecycle:
                 user=user,
                 inputs=inputs,
                 public_settings=self._public,
-            ),
-        )
+            )
+
+        inputs = accepted_inputs(plan, order.inputs, scope_of)
+        scope = scope_of(inputs)
+        values = _frozen_values(plan, scope)
+        scope["values"] = values
+        refuse_ineligible(plan, scope)
+        start = start_of(plan, scope, now)
         source = order.source
         tx.requests.add(
             NewRequest(
@@ -152,7 +157,7 @@ class Lifecycle:
                 channel=order.channel,
                 inputs=tx.secrets.seal(request_id, "inputs", inputs, [f"/{name}" for name in plan.secret_inputs]),
                 submitted=now,
-                due_at=_due_at(plan, now),
+                due_at=_due_at(plan, start),
                 due_seconds=plan.due.within_seconds,
                 due_calendar=_due_calendar(plan, now),
                 clock_stops_in=plan.due.stops_in,
@@ -165,10 +170,9 @@ class Lifecycle:
         tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values))
         if order.idempotency_key is not None:
             tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
-        row = tx.requests.move(
-            request_id, RequestState.SCHEDULED, actor=ORDERLY, why="there is nothing to decide or to wait for", at=now
-        )
-        tx.outbox.put(DISPATCH, request_id, {}, now)
+        why = "there is nothing to decide or to wait for" if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"
+        row = tx.requests.move(request_id, RequestState.SCHEDULED, actor=ORDERLY, why=why, at=now)
+        tx.outbox.put(DISPATCH, request_id, {}, start)
         return Submission(row, created=True)
 
     def get(self, request_id: str, caller: Caller) -> RequestRow:
@@ -249,14 +253,6 @@ def _required(tx: Transaction, request_id: str) -> RequestRow:
     if request is None:
         raise RequestNotFound(request_id)
     return request
-
-
-def _completed_inputs(plan: Plan, given: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    completed, problems = validate_inputs(plan, given)
-    if problems:
-        faults = tuple(InputFault(problem.pointer, problem.code, problem.message) for problem in problems)
-        raise InvalidInputs(plan.model, faults)
-    return completed
 
 
 def _frozen_values(plan: Plan, scope: Scope) -> dict[str, JsonValue]:

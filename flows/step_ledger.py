@@ -73,12 +73,21 @@ def effect_token(request_id: str, path: str, generation: int, item_key: str = ""
 class StepLedger:
     """The record of one step of a claimed request, or of one item of it. Writes raise ClaimLost once it is stale."""
 
-    def __init__(self, records: Records, claim: Claim, request: RequestRow, step: Step, item_key: str = "") -> None:
+    def __init__(
+        self,
+        records: Records,
+        claim: Claim,
+        request: RequestRow,
+        step: Step,
+        item_key: str = "",
+        supplier: str | None = None,
+    ) -> None:
         self._records = records
         self._epoch = claim.epoch
         self._id = request.id
         self._step = step
         self._item = item_key
+        self._supplier = supplier
 
     def now(self) -> datetime:
         """The time of the records."""
@@ -269,7 +278,13 @@ class StepLedger:
 
     def _start_attempt(self, tx: Transaction, queued: datetime) -> int:
         return tx.steps.start_attempt(
-            self._id, self._step.path, self._step.uses, queued, self._epoch, item_key=self._item
+            self._id,
+            self._step.path,
+            self._step.uses,
+            queued,
+            self._epoch,
+            item_key=self._item,
+            supplier=self._supplier,
         )
 
     def _done(self, tx: Transaction, effect: EffectRow, attempt: int, answer: ActionResult) -> None:

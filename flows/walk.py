@@ -155,8 +155,8 @@ class Walk:
         match block:
             case Step():
                 if block.loop is None:
-                    return _passage(self._run(Unit(block, frame)))
-                once = lambda item, _: _passage(self._run(Unit(block, item)))  # noqa: E731 - one line beats a name
+                    return passage_of(self._run(Unit(block, frame)))
+                once = lambda item, _: passage_of(self._run(Unit(block, item)))  # noqa: E731 - one line beats a name
                 return self._loop(block, block.loop, frame, place, once)
             case Group():
                 return self._group(block, frame, place)
@@ -316,7 +316,8 @@ def _said(passage: Passage) -> str:
     return "; ".join(f"{report.name}: {report.message}" for report in passage.failures)
 
 
-def _passage(report: StepReport) -> Passage:
+def passage_of(report: StepReport) -> Passage:
+    """How far one step came."""
     if report.pause is not None:
         return Passage(pauses=(report.pause,))
     return Passage((report,)) if report.state is StepState.FAILED else PASSED

@@ -295,9 +295,13 @@ class Choices(Call):
 
 @dataclass(frozen=True)
 class InputRule:
-    """What the language adds to an input's JSON Schema: asked only `when`, chosen from `choices`, `shown_to` whom."""
+    """What the language adds to an input's JSON Schema: asked only `when`, chosen from `choices`, `shown_to` whom.
+
+    `optional`: it may be left out though it is asked.
+    """
 
     when: Expression | None = None
+    optional: bool = False
     choices: Choices | None = None
     shown_to: str | None = None
 
@@ -387,6 +391,10 @@ class Plan:
         """Every step, in the order written."""
         return tuple(steps_of(self.blocks))
 
+    def supplier_of(self, step: str) -> str | None:
+        """The third party whose part a step is."""
+        return next((supplier.name for supplier in self.suppliers if step in supplier.steps), None)
+
     @cached_property
     def calls(self) -> tuple[Call, ...]:
         """Every call of an action, undo, prerequisites, `verify` and choices included."""
@@ -399,6 +407,14 @@ class Plan:
         """Names of the inputs whose values are secret, sorted."""
         properties = cast(Mapping[str, Any], self.inputs.get("properties", {}))
         return tuple(sorted(name for name, schema in properties.items() if schema.get("writeOnly") is True))
+
+    @cached_property
+    def optional_inputs(self) -> frozenset[str]:
+        """Names of the inputs that may be left out, whatever the others are."""
+        properties = cast(Mapping[str, Any], self.inputs.get("properties", {}))
+        required = cast(list[str], self.inputs.get("required", []))
+        conditional = {name for name, rule in self.input_rules.items() if rule.when is not None and not rule.optional}
+        return frozenset(properties.keys() - set(required) - conditional)
 
     @cached_property
     def digest(self) -> str:
@@ -426,6 +442,12 @@ def steps_of(blocks: Iterable[Block]) -> Iterator[Step]:
                 yield from steps_of(alternative)
             case Parallel(branches=branches):
                 yield from steps_of(branches)
+
+
+def step_of(read: Read) -> Step:
+    """A look as a step, to be run and recorded as one."""
+    call = {item.name: getattr(read, item.name) for item in fields(Call)}
+    return Step(**call, path=read.path, title={"en": read.path})
 
 
 def plan_from_json(written: Mapping[str, JsonValue]) -> Plan:

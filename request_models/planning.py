@@ -201,6 +201,7 @@ class _Planning:
             rule = InputRule(
                 when=_condition(self._typed.asked.get(name)),
                 choices=None if choices is None else Choices(**_call(choices), select=_expression(choices.select)),
+                optional="when" in schema and (schema.get("required") is False or "default" in schema),
                 shown_to=str(schema["shown_to"]) if "shown_to" in schema else None,
             )
             if rule != InputRule():

@@ -91,6 +91,12 @@ KINDS: Mapping[str, Kind] = {
             "Idempotency-Key used before with another body",
             "Send the first body again to get its answer, or use a new key.",
         ),
+        Kind(
+            "not-eligible",
+            403,
+            "Not for this requester or user",
+            "The model says who may order it, and for whom; nothing was recorded.",
+        ),
         Kind("refused", 422, "The order is refused", "The order cannot be accepted as it is; nothing was recorded."),
         Kind("internal", 500, "Internal error", "Something went wrong here. Nothing is known about your request."),
         Kind(
@@ -220,6 +226,8 @@ def _problem_of(error: Exception) -> ApiProblem:
                 for fault in error.problems
             ]
             return ApiProblem("invalid-inputs", f"{error} Nothing was recorded.", errors=parts)
+        case errors.NotEligible():
+            return ApiProblem("not-eligible", str(error))
         case errors.IdempotencyMismatch():
             return ApiProblem("idempotency-mismatch", str(error))
         case errors.RequestNotFound():

@@ -12,11 +12,8 @@ from request_models.yaml_source import Path
 
 NOT_YET_RUNNABLE = "not-yet-runnable"
 
-_MODEL_KEYS = (
-    "suppliers", "eligible", "prerequisites", "approvals", "starts", "locks", "verify", "notify", "feedback",
-    "triggers", "lease",
-)  # fmt: skip
-_INPUT_KEYS = ("when", "choices", "shown_to")
+_MODEL_KEYS = ("prerequisites", "approvals", "locks", "notify", "feedback", "triggers", "lease")
+_INPUT_KEYS = ("choices", "shown_to")
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
