@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from request_models.compiler import Compilation
-from request_models.graph import Edge, EdgeKind, Graph, Part, PartKind, graph_of, to_mermaid
-from request_models.graph_svg import to_svg
+from request_models.drawing.graph import Edge, EdgeKind, Graph, Part, PartKind, graph_of, to_mermaid
+from request_models.drawing.svg import to_svg
 from request_models.plan import Plan
 
 SVG = "{http://www.w3.org/2000/svg}"

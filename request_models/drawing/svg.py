@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from request_models.graph import Edge, EdgeKind, Graph, Part, PartKind
+from request_models.drawing.graph import Edge, EdgeKind, Graph, Part, PartKind
 
 _MARGIN, _TOP, _GAP, _ROOM, _PAD = 28.0, 84.0, 18.0, 96.0, 12.0
 _LINE, _NAME_SIZE, _TEXT_SIZE = 17.0, 13.0, 11.5
