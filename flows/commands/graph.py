@@ -11,7 +11,8 @@ from flows.commands.local import local_settings
 from flows.commands.models import plan_of_model
 from flows.commands.output import AsJson, write_json
 from flows.wiring import Application
-from request_models.drawing.graph import graph_of, to_mermaid
+from request_models.drawing.flow import graph_of
+from request_models.drawing.mermaid import to_mermaid
 from request_models.drawing.svg import to_svg
 
 app = typer.Typer(add_completion=False)
