@@ -35,7 +35,7 @@ def graph(
     output: Annotated[Path | None, typer.Option(help="The file to write; by default standard output.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a model: what is asked, the steps in order, what each argument reads, conditions, retries, undo."""
+    """Draw a model: who asks and approves, steps, branches and loops in order, what each reads, how it is undone."""
     with Application.open(local_settings()) as application:
         plan = plan_of_model(application, model)
     picture = _WRITERS[written](graph_of(plan))

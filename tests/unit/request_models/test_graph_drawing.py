@@ -148,7 +148,7 @@ def named(text: str) -> Graph:
 def test_no_text_becomes_mermaid_or_html(text: str) -> None:
     lines = to_mermaid(named(text)).splitlines()
 
-    assert len(lines) == 1 + 3 + 2 + 13  # a head, parts, edges, and a style of each kind
+    assert len(lines) == 1 + 3 + 2 + 14  # a head, parts, edges, and a style of each kind and of frames
     for label in (label for line in lines for label in re.findall(r'"(.*?)"', line)):
         assert not set('"`<>[]{}()|;&\\*~') & set(re.sub(r"#\d+;|<br/>", "", label))
 

@@ -132,14 +132,24 @@ def test_an_approval_without_before_stands_before_the_start_and_one_with_it_at_i
 def test_in_mermaid_groups_and_branches_are_subgraphs_that_are_closed() -> None:
     text = to_mermaid(GRAPH)
 
-    assert len(re.findall(r"^ *subgraph group\d+\[", text, re.MULTILINE)) == 3
+    assert len(re.findall(r"^ *subgraph framegroup\d+\[", text, re.MULTILINE)) == 3
     assert len(re.findall(r"^ *end$", text, re.MULTILINE)) == 3
     assert '|"then"|' in text
-    assert (
-        "Loop join<br/>a failure does not stop the request<br/>4 at once, by item<br/>for each inputs.members" in text
-    )
     ids = re.findall(r"^ *(?:subgraph )?([a-z]+)\d+[\[({]", text, re.MULTILINE)
     assert not {"end", "graph", "style", "class", "click", "default"} & set(ids)
+
+
+def test_in_mermaid_what_a_loop_says_is_a_box_before_its_first_step() -> None:
+    text = to_mermaid(GRAPH)
+
+    (head,) = re.findall(
+        r'(group\d+)\["a failure does not stop the request<br/>4 at once, by item<br/>for each inputs\.members"\]', text
+    )
+    (add,) = re.findall(r'(step\d+)\["add<br/>', text)
+    (ready,) = re.findall(r'(step\d+)\["ready<br/>', text)
+    assert f"{ready} ==> {head}\n" in text
+    assert f"{head} ==> {add}\n" in text
+    assert f"{ready} ==> {add}\n" not in text
 
 
 # --- nothing over anything ------------------------------------------------------------------------------------------
