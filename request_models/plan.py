@@ -419,7 +419,7 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         """SHA-256 (hex) of what the plan does; the same model gives the same digest on any machine."""
-        return hashlib.sha256(canonical_json(_without_texts(self.to_json()))).hexdigest()
+        return hashlib.sha256(canonical_json(self.without_texts())).hexdigest()
 
     @cached_property
     def content_digests(self) -> tuple[str, ...]:
@@ -428,7 +428,11 @@ class Plan:
 
     def to_json(self) -> dict[str, JsonValue]:
         """The plan as JSON; `plan_from_json` reads it back to an equal plan."""
-        return cast(dict[str, JsonValue], _to_json(self))
+        return cast(dict[str, JsonValue], part_to_json(self))
+
+    def without_texts(self) -> dict[str, JsonValue]:
+        """What the digest is made of: the plan as JSON without the texts that people read in the catalogue."""
+        return _without_texts(self.to_json())
 
 
 def steps_of(blocks: Iterable[Block]) -> Iterator[Step]:
@@ -506,6 +510,11 @@ def _hints(wanted: type) -> Mapping[str, Any]:
 _KINDED = (*_NODES.values(), *_BLOCKS.values())
 
 
+def part_to_json(part: object) -> JsonValue:
+    """Any part of a plan as JSON, as it stands in `Plan.to_json`."""
+    return cast(JsonValue, _to_json(part))
+
+
 def _to_json(part: object) -> object:
     if is_dataclass(part) and not isinstance(part, type):
         if isinstance(part, Literal):
@@ -538,7 +547,9 @@ def _without_texts(plan: dict[str, JsonValue]) -> dict[str, JsonValue]:
         name: {key: value for key, value in schema.items() if key not in {"title", "x-titles"}}
         for name, schema in schemas.items()
     }
-    kept["inputs"] = {**inputs, "properties": properties}
+    # `required` is a set, and stands in the order of the form.
+    required = cast(list[JsonValue], sorted(cast(list[str], inputs.get("required", []))))
+    kept["inputs"] = {**inputs, "properties": properties, "required": required}
     kept["blocks"] = [_without_titles(block) for block in cast(list[dict[str, JsonValue]], plan["blocks"])]
     for part, text in (("outputs", "title"), ("questions", "ask")):
         parts = cast(list[dict[str, JsonValue]], plan.get(part, []))

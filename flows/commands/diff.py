@@ -9,7 +9,7 @@ from flows.commands.local import local_settings
 from flows.commands.models import plan_of_model
 from flows.commands.output import AsJson, console, write_json
 from flows.wiring import Application
-from request_models.difference import difference, render_difference
+from request_models.differences.difference import difference, render_difference
 from request_models.plan import Plan
 
 app = typer.Typer(add_completion=False)

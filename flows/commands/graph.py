@@ -11,8 +11,9 @@ from flows.commands.local import local_settings
 from flows.commands.models import plan_of_model
 from flows.commands.output import AsJson, write_json
 from flows.wiring import Application
-from request_models.graph import graph_of, to_mermaid
-from request_models.graph_svg import to_svg
+from request_models.drawing.flow import graph_of
+from request_models.drawing.mermaid import to_mermaid
+from request_models.drawing.svg import to_svg
 
 app = typer.Typer(add_completion=False)
 
@@ -34,7 +35,7 @@ def graph(
     output: Annotated[Path | None, typer.Option(help="The file to write; by default standard output.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Draw a model: what is asked, the steps in order, what each argument reads, conditions, retries, undo."""
+    """Draw a model: who asks and approves, steps, branches and loops in order, what each reads, how it is undone."""
     with Application.open(local_settings()) as application:
         plan = plan_of_model(application, model)
     picture = _WRITERS[written](graph_of(plan))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from request_models.compiler import Compilation
-from request_models.difference import Difference, difference, render_difference
-from request_models.input_difference import inputs_changed
+from request_models.differences.difference import Difference, difference, render_difference
+from request_models.differences.inputs import inputs_changed
 from request_models.inputs import schema_problems
 from request_models.json_values import canonical_json
 from request_models.plan import Plan
@@ -189,6 +189,7 @@ def test_for_tools_it_is_json(compare: Compare) -> None:
             "name": "size",
             "message": "`size` must be 20 at most, no longer 50",
             "refuses": True,
+            "delays": False,
         }
     ]
 
