@@ -70,8 +70,7 @@ def main(order: dict[str, Any]) -> None:
     )
     assert isinstance(entry, Proceed), entry
     with entry.session as session:
-        for step in session.steps():
-            session.run_step(step, print)
+        session.walk(lambda unit: session.run_step(unit, print))
 
 
 if __name__ == "__main__":

@@ -185,9 +185,11 @@ def hanging_up(greeting: bytes = b"") -> Iterator[int]:
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield server.server_address[1]
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 UNANSWERED: list[tuple[str, str, dict[str, JsonValue]]] = [

@@ -222,9 +222,11 @@ def counting(*, honours_keys: bool) -> Iterator[Counter]:
         counter.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
-        yield counter
-        server.shutdown()
-        thread.join()
+        try:
+            yield counter
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_a_post_to_a_server_that_ignores_keys_is_held_and_never_repeated(tmp_path: Path) -> None:
@@ -268,19 +270,29 @@ class AnyPort(Controller):
         super()._trigger_server()  # type: ignore[no-untyped-call]  # aiosmtpd is half typed
 
 
-def test_a_mail_is_held_and_never_sent_twice(tmp_path: Path) -> None:
+@contextmanager
+def receiving() -> Iterator[tuple[Mailbox, int]]:
     box = Mailbox()
     controller = AnyPort(box, hostname="127.0.0.1", port=0)
     controller.start()
-    settings: dict[str, JsonValue] = {"host": "127.0.0.1", "port": controller.port, "from": "orderly@example.org"}
-    with scene_of(tmp_path, mail=settings) as scene:
+    try:
+        yield box, controller.port
+    finally:
+        controller.stop()
+
+
+def mail_settings(port: int) -> dict[str, JsonValue]:
+    return {"host": "127.0.0.1", "port": port, "from": "orderly@example.org"}
+
+
+def test_a_mail_is_held_and_never_sent_twice(tmp_path: Path) -> None:
+    with receiving() as (box, port), scene_of(tmp_path, mail=mail_settings(port)) as scene:
         request = scene.order("mail.send", {"to": "anna@example.org", "subject": "s", "text": "t"})
         scene.kill(request, "mail.send")
         for _ in range(2):
             assert scene.house.run(request) == ["one:failed"]
         assert box.delivered == 1
         assert scene.house.now(request).state is RequestState.ON_HOLD
-    controller.stop()
 
 
 def test_an_idempotent_runbook_runs_again_and_has_one_effect(tmp_path: Path) -> None:
