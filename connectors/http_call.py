@@ -1,7 +1,8 @@
 """HTTP calls to any service: `http.get`, `head`, `post`, `put`, `patch`, `delete`.
 
 What a method promises is RFC 9110's: GET and HEAD change nothing, PUT and DELETE may be repeated, POST and PATCH may
-not; these two carry the effect's token as `Idempotency-Key`, for services that honour one.
+not. These two carry the effect's token as `Idempotency-Key`; they may be repeated where the model says that the service
+honours one, and for how long (`honours_key_for`).
 """
 
 import json
@@ -16,13 +17,15 @@ from urllib.parse import urlencode
 import httpx
 
 from connectors.fixed import FixedConnector
-from connectors.http_interface import METHODS, RESULT_TYPE, HttpSettings, Method, arguments_type
+from connectors.http_interface import KEY_LIFETIME, METHODS, RESULT_TYPE, HttpSettings, Method, arguments_type
 from connectors.registry import ConnectorContext
 from request_models.actions import (
+    REPEATABLE,
     ActionCall,
     ActionFailed,
     ActionResult,
     ActionSpec,
+    EffectClass,
     ErrorClass,
     Outcome,
 )
@@ -39,6 +42,7 @@ _OURS = frozenset({"connection", "content-length", "host", "te", "trailer", "tra
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _NOT_TAKEN = frozenset({425, 429})
 _NOT_ALLOWED = frozenset({401, 402, 403, 407, 451, 501, 505, 511})
+_GONE = frozenset({404, 410})
 _BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 _NEVER_SENDABLE = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 
@@ -64,6 +68,7 @@ class HttpAction:
             result=RESULT_TYPE,
             effect=method.effect,
             documentation=f"{method.summary}. An answer of 400 and above is an error, unless any_status is true.",
+            lifetime_argument=KEY_LIFETIME if method.takes_key else None,
         )
 
     @property
@@ -142,9 +147,9 @@ class _Exchange:
     def _answered(self, answer: httpx.Response) -> ActionResult:
         status = answer.status_code
         any_status = self._call.arguments.get("any_status") is True
-        if status >= 500 and not self._method.repeatable:
+        if self._method.takes_key and status >= 500 and status not in _NOT_ALLOWED:
             raise self._failed(f"the answer was {_status_line(answer)}", ErrorClass.UNKNOWN, f"HTTP {status}")
-        if (status >= 400 or status in _REDIRECTS) and not any_status:
+        if (status >= 400 or status in _REDIRECTS) and not any_status and not self._is_gone_since(status):
             kind = self._class_of(status)
             raise self._failed(f"the answer was {_status_line(answer)}{self._excerpt(answer)}", kind, f"HTTP {status}")
         result = self._read(answer)
@@ -153,9 +158,13 @@ class _Exchange:
 
     def _outcome(self, status: int) -> Outcome:
         """A refused request did nothing, so there is nothing to undo; 201 says that something was made."""
-        if 400 <= status < 500:
+        if 400 <= status < 500 and not self._is_gone_since(status):
             return Outcome.READ
         return Outcome.MADE if status == 201 and not self._method.reads else self._method.outcome
+
+    def _is_gone_since(self, status: int) -> bool:
+        """A deletion sent again, since its answer was lost, finds nothing there: that was its aim."""
+        return self._method.name == "delete" and self._call.resent and status in _GONE
 
     def _read(self, answer: httpx.Response) -> dict[str, JsonValue]:
         content, whole = self._content(answer)
@@ -205,10 +214,17 @@ class _Exchange:
             return ErrorClass.PERMANENT
         if status >= 500 or status == 408:
             return self._when_unanswered()
+        if status == 409 and self._call.resent and KEY_LIFETIME in self._call.arguments:
+            return ErrorClass.TRANSIENT  # the request sent before, with the same key, is still being worked on
         return ErrorClass.REJECTED
 
     def _when_unanswered(self) -> ErrorClass:
-        return ErrorClass.TRANSIENT if self._method.repeatable else ErrorClass.UNKNOWN
+        return ErrorClass.TRANSIENT if self._method.reads else ErrorClass.UNKNOWN
+
+    @property
+    def _repeatable(self) -> bool:
+        promised = KEY_LIFETIME in self._call.arguments
+        return (EffectClass.TAKES_TOKEN if promised else self._method.effect) in REPEATABLE
 
     def _checked_url(self, text: str) -> httpx.URL:
         try:
@@ -238,7 +254,7 @@ class _Exchange:
         usual = self._bare_headers()
         if content_type is not None:
             usual["Content-Type"] = content_type
-        if not self._method.repeatable:
+        if self._method.takes_key:
             usual[KEY_HEADER] = str(self._call.token)
         names = {name.lower() for name in given}
         return {**{name: value for name, value in usual.items() if name.lower() not in names}, **given}
@@ -289,7 +305,9 @@ class _Exchange:
         )
 
     def _failed(self, what: str, error_class: ErrorClass, code: str) -> ActionFailed:
-        message = f"{self._where()}: {_without(what, self._secrets())}. {_ADVICE[error_class]}"
+        safe = error_class is ErrorClass.UNKNOWN and self._repeatable
+        advice = _SENT_AGAIN if safe else _ADVICE[error_class]
+        message = f"{self._where()}: {_without(what, self._secrets())}. {advice}"
         return ActionFailed(message, error_class=error_class, code=code)
 
     def _where(self) -> str:
@@ -307,6 +325,7 @@ _ADVICE = {
     ErrorClass.PERMANENT: "Trying again will not help until this is mended.",
     ErrorClass.UNKNOWN: "Whether it had an effect is not known: look there before anything is repeated.",
 }
+_SENT_AGAIN = "Whether it had an effect is not known; sending exactly the same again is safe."
 _HARMLESS = frozenset({"accept", "accept-language", "content-type", "user-agent"})
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from request_models.actions import EffectClass, Outcome
+from request_models.durations import DURATION_PATTERN
 from request_models.value_types import (
     AnyType,
     ArrayType,
@@ -43,8 +44,9 @@ class Method:
     summary: str
 
     @property
-    def repeatable(self) -> bool:
-        return self.effect is not EffectClass.NOT_REPEATABLE
+    def takes_key(self) -> bool:
+        """Whether a service may be asked to know a repeated request by its Idempotency-Key."""
+        return self.effect is EffectClass.NOT_REPEATABLE
 
     @property
     def reads(self) -> bool:
@@ -60,6 +62,9 @@ METHODS = (
     Method("delete", EffectClass.IDEMPOTENT, Outcome.CHANGED, has_body=True, summary="Remove what is at an address"),
 )
 
+
+KEY_LIFETIME = "honours_key_for"
+"""The argument by which a model promises that the service knows a repeated request by its Idempotency-Key."""
 
 _TEXT_TYPE = StringType(pattern=r"^[\t -~]*$", secret=True, description="May be secret: it is not shown")
 _QUERY_VALUE = UnionType(options=(StringType(), BooleanType(), IntegerType(), NumberType()))
@@ -84,6 +89,15 @@ def arguments_type(method: Method) -> ObjectType:
         "query": Member(type=ObjectType(others=_one_or_more(_QUERY_VALUE))),
         "any_status": Member(type=BooleanType(description="Take any answer as a result"), default=False),
     }
+    if method.takes_key:
+        members[KEY_LIFETIME] = Member(
+            type=StringType(
+                pattern=f"^{DURATION_PATTERN}$",
+                max_length=40,
+                description="The service answers a repeated Idempotency-Key with its first answer, and knows it for "
+                "this long (PT24H): then a request whose answer was lost is sent again; otherwise it is held",
+            )
+        )
     if method.reads:
         redirects = StringType(enum=("same_host", "any", "none"))
         members["redirects"] = Member(type=redirects, default="same_host")

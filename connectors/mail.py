@@ -288,11 +288,19 @@ def _offer(server: smtplib.SMTP, sender: str, recipients: Sequence[str]) -> None
 
 
 def _refusal(code: int, command: str) -> tuple[ErrorClass, str]:
-    """RFC 5321: 4xx may go well later, 5xx will not; in both the server has not taken the mail."""
-    kind = ErrorClass.TRANSIENT if 400 <= code < 500 else ErrorClass.REJECTED
-    if command == "login" and kind is ErrorClass.REJECTED:
-        kind = ErrorClass.PERMANENT
+    """RFC 5321 and 4954: 4xx may go well later, 5xx will not; in both the server has not taken the mail.
+
+    Of the 5xx, some speak of the server or our credentials and not of this mail. 552 to a recipient means a full
+    mailbox, as 452 does (RFC 5321, 4.5.3.1.10).
+    """
+    if 400 <= code < 500 or (code == 552 and command == "RCPT"):
+        return ErrorClass.TRANSIENT, f"SMTP {code}"
+    kind = ErrorClass.PERMANENT if code in _OF_THE_SERVER or command == "login" else ErrorClass.REJECTED
     return kind, f"SMTP {code}"
+
+
+_OF_THE_SERVER = frozenset({500, 502, 503, 504, 521, 530, 534, 535, 538})
+"""Commands it does not know, no mail taken at all, credentials wanted or refused, protection wanted."""
 
 
 def _leave(server: smtplib.SMTP) -> None:

@@ -29,7 +29,7 @@ TOKENS = uuid.UUID("6f5f2c56-0a57-5d0e-9d4c-0b6f6f1f6a11")
 class Failure:
     """Why an attempt failed. `code` is the system's own; `progress` goes to the next attempt.
 
-    `repeatable`: what is unknown may be sent again exactly as it was.
+    `repeatable`: what is unknown may be sent again exactly as it was. `partly`: a part of it may have been done.
     """
 
     message: str
@@ -37,6 +37,7 @@ class Failure:
     code: str
     progress: JsonValue = None
     repeatable: bool = False
+    partly: bool = False
 
 
 @dataclass(frozen=True)

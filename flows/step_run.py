@@ -378,7 +378,7 @@ class StepRun:
     def _failed(self, intent: Intent, repeating: Repeating, failure: Failure, *, answered: bool = False) -> Failure:
         """Record a call that failed. The failure of a resend proves nothing about the call before it."""
         unknown = failure.error_class is ErrorClass.UNKNOWN
-        may_have_happened = unknown or answered or intent.sending.resent
+        may_have_happened = unknown or answered or failure.partly or intent.sending.resent
         harmless = repeating.effect is EffectClass.READ_ONLY
         state = EffectState.UNKNOWN if may_have_happened and not harmless else EffectState.FAILED
         message = masked(failure.message, self._secrets)
@@ -400,7 +400,7 @@ def _unknown(effect: EffectRow, why: str) -> Failure:
 
 
 def _of(error: ActionFailed) -> Failure:
-    return Failure(str(error), error.error_class, error.code, error.progress)
+    return Failure(str(error), error.error_class, error.code, error.progress, partly=error.partly)
 
 
 def _refused_as_no_json(answer: ActionResult) -> Failure | None:

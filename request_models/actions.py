@@ -206,11 +206,15 @@ class ActionFailed(Exception):
     """A call did not succeed.
 
     The message is for a person: what, where, why, what to do; it holds no secret. `code` is the system's own
-    error code (`NoSuchBucket`, `unreachable`, `HTTP 503`). `progress` is JSON handed to the next attempt.
+    error code (`NoSuchBucket`, `unreachable`, `HTTP 503`). `progress` is JSON handed to the next attempt. `partly`:
+    whatever its class, a part of what was to be done may have been done, so that the effect is not proved absent.
     """
 
-    def __init__(self, message: str, *, error_class: ErrorClass, code: str, progress: JsonValue = None) -> None:
+    def __init__(
+        self, message: str, *, error_class: ErrorClass, code: str, progress: JsonValue = None, partly: bool = False
+    ) -> None:
         super().__init__(message)
+        self.partly = partly
         self.error_class = error_class
         self.code = code
         self.progress = progress

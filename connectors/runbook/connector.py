@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from connectors.registry import ConnectorContext
@@ -11,7 +12,7 @@ from connectors.runbook.content import Folders, Runbook, pinned_meta, read_runbo
 from connectors.runbook.errors import RunbookError
 from connectors.runbook.hazards import hazards_of
 from connectors.runbook.inventory import known_names
-from connectors.runbook.meta import Meta
+from connectors.runbook.meta import CHECK_MODE, Meta
 from connectors.runbook.names_set import refuse_overwritten_arguments
 from connectors.runbook.promises import refuse_broken_promises
 from connectors.runbook.role_arguments import refuse_unfit_role_arguments
@@ -22,6 +23,8 @@ from request_models.actions import ActionSpec, Hazard
 from request_models.json_values import JsonValue
 
 NAME = "runbook"
+SETTLES = timedelta(seconds=30)
+"""How long after a run's end its absence is no proof: a module on a host outlives the controller for a while."""
 
 
 class RunbookConnector:
@@ -125,4 +128,7 @@ def _spec(name: str, meta: Meta, digest: str) -> ActionSpec:
         content_digest=digest,
         documentation=meta.description,
         secret_hint=f"write `no_log: true` at arguments.{{name}} in playbooks/{name.partition('.')[2]}.meta.yml",
+        reads_before=meta.probe == CHECK_MODE,
+        probes=meta.probe is not None,
+        settles=SETTLES,
     )

@@ -16,7 +16,8 @@ from typing import Any
 import connectors
 from connectors.runbook.ansible_yaml import read_yaml
 from connectors.runbook.errors import BadMeta, UnsafeRunbook
-from connectors.runbook.meta import SUFFIX, Meta, parse_meta, read_meta
+from connectors.runbook.meta import CHECK_MODE, PRESENCE, SUFFIX, Meta, parse_meta, read_meta
+from request_models.actions import EffectClass
 
 SHIPPED = Path(connectors.__file__).resolve().parents[1] / "runbooks"
 """The runbooks that travel with Orderly: beside the packages, in a clone as in the wheel."""
@@ -90,10 +91,31 @@ def read_runbook(name: str, playbook: Path, folders: Folders) -> Runbook:
     collector = _Collector(folders)
     collector.add_playbook(playbook, f"playbooks/{playbook.name}")
     collector.files[f"playbooks/{meta_file.name}"] = meta_file
+    if meta.probe is not None and meta.probe != CHECK_MODE:
+        _add_probe(collector, meta_file, meta, meta.probe, folders)
     root = playbook.parents[1]
     if root.resolve() != SHIPPED:
         collector.add_tree(root / "plugins", "plugins")
     return Runbook(name, meta, playbook, collector.files, collector.roles)
+
+
+def _add_probe(collector: "_Collector", meta_file: Path, meta: Meta, name: str, folders: Folders) -> None:
+    """The playbook that probes, beside the one it is for. Raises BadMeta when it does not fit."""
+    playbook = folders.playbook(name)
+    if playbook is None:
+        raise BadMeta(meta_file, f"probe: there is no playbook '{name}'")
+    file = playbook.with_name(f"{name}{SUFFIX}")
+    probe = read_meta(file)
+    if probe.effect is not EffectClass.READ_ONLY:
+        raise BadMeta(meta_file, f"probe: '{name}' is not read-only by its meta")
+    if PRESENCE not in probe.outputs:
+        raise BadMeta(meta_file, f"probe: '{name}' gives no output '{PRESENCE}'")
+    unknown = sorted(set(probe.arguments) - set(meta.arguments))
+    if unknown or probe.hosts != meta.hosts or probe.single != meta.single:
+        why = f"takes {', '.join(unknown)}, which this does not" if unknown else "differs in hosts or single"
+        raise BadMeta(meta_file, f"probe: '{name}' {why}")
+    collector.add_playbook(playbook, f"playbooks/{playbook.name}")
+    collector.files[f"playbooks/{file.name}"] = file
 
 
 def archive_of(files: Mapping[str, Path]) -> bytes:

@@ -23,6 +23,13 @@ _SAYS_LITTLE = {
 }
 """Messages of Ansible's own after which the host's output says what happened."""
 
+_NEVER_CONNECTED = (
+    "Connection refused", "Connection timed out", "Could not resolve hostname", "Host key verification failed",
+    "Name or service not known", "Network is unreachable", "No route to host", "Operation timed out",
+    "Permission denied", "kex_exchange_identification",
+)  # fmt: skip
+"""What ssh says when it got nowhere. It says other things when a connection broke, perhaps in the middle of a task."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
 
@@ -48,6 +55,13 @@ class HostReport:
     failure: Failure | None = None
     changed: int = 0
     failed: bool = False
+
+    @property
+    def may_have_run(self) -> bool:
+        """Whether a task may have acted on a host that is unreachable: it was reached before, or left in the middle."""
+        if self.reached or self.unreachable is None:
+            return self.reached
+        return self.started and not any(sign in self.unreachable for sign in _NEVER_CONNECTED)
 
     @property
     def good(self) -> bool:

@@ -1,8 +1,13 @@
 """`NAME.meta.yml`: what a playbook promises as an action; `runbooks/playbooks/linux_account.meta.yml` is an example.
 
 - `title`, `description`: texts. `contract`: raised when arguments or outputs change incompatibly (default "1").
-- `effect`: read-only, idempotent, or not-repeatable (the default).
+- `effect`: read-only, idempotent, has-probe, or not-repeatable (the default).
 - `check_mode`: honest, partial or none: how far a run with --check can be believed.
+- `probe`: with has-probe, how it is found out what a run did of which nobody saw the end: the name of a read-only
+  playbook that takes some of the arguments and gives, for each host, `presence` (ours, absent, foreign, cannot_tell, by
+  a mark that this runbook leaves) beside the outputs of this one; or `check_mode`, where that is honest. The latter
+  goes with idempotent too: what a run would change is recorded before it, so that its repetition after a crash still
+  says what the first did. It costs a run with --check before each.
 - `arguments`: written as the options of a role's meta/argument_specs.yml, with pattern and bounds (argument_specs.py).
 - `outputs`: what the final task gives for each host, written like arguments.
 - `single`: true when there is one output for the run, whatever host gave it. `hosts`: false when it acts from here, on
@@ -11,9 +16,9 @@
 
 import keyword
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, ValidationError, model_validator
 
 from connectors.runbook.ansible_yaml import parse_yaml
 from connectors.runbook.argument_specs import Option, object_type, refuse_unfit_defaults
@@ -25,7 +30,13 @@ SUFFIX = ".meta.yml"
 
 OUTCOMES = ("made", "changed", "already_so")
 
-Effect = Literal[EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.NOT_REPEATABLE]
+CHECK_MODE = "check_mode"
+"""In `probe`: run this very playbook with --check."""
+
+PRESENCE = "presence"
+"""The output in which a playbook that probes says what it found."""
+
+Effect = Literal[EffectClass.READ_ONLY, EffectClass.IDEMPOTENT, EffectClass.HAS_PROBE, EffectClass.NOT_REPEATABLE]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 RESERVED = frozenset(
@@ -59,10 +70,20 @@ class Meta(BaseModel):
     contract: StrictStr = "1"
     effect: Effect = EffectClass.NOT_REPEATABLE
     check_mode: Literal["honest", "partial", "none"]
+    probe: Name | None = None
     single: bool = False
     hosts: bool = True
     arguments: Annotated[dict[Name, Option], AfterValidator(refuse_unfit_defaults)] = Field(default_factory=dict)
     outputs: dict[Name, Option] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _probe_is_whole(self) -> Self:
+        with_idempotent = self.effect is EffectClass.IDEMPOTENT and self.probe == CHECK_MODE
+        if (self.probe is None) is (self.effect is EffectClass.HAS_PROBE) and not with_idempotent:
+            raise ValueError("probe goes with effect: has-probe; check_mode also with idempotent")
+        if self.probe == CHECK_MODE and self.check_mode != "honest":
+            raise ValueError("probe: check_mode needs check_mode: honest, or it would say that nothing is left to do")
+        return self
 
     @property
     def arguments_type(self) -> ObjectType:

@@ -1,7 +1,7 @@
 """Only what may be repeated is retried.
 
 An error that is `transient` had no effect (its class says so), so trying again then is a first attempt. After one that
-is `unknown` the call may have had its effect.
+is `unknown` the call may have had its effect; where it can be sent again exactly, `transient` covers that too.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,8 @@ def check(resolved: Resolved) -> Iterator[Finding]:
         retry = call.document.retry
         if call.spec is None or retry.attempts == 1 or "unknown" not in retry.errors:
             continue
+        if call.spec.lifetime_argument in call.arguments.members:
+            continue  # the model promises that a token is honoured
         if call.spec.effect is EffectClass.NOT_REPEATABLE:
             message = f"`{call.spec.name}` is not repeatable: after an unknown outcome it could be done twice"
             hint = "retry `[transient]` only; an unknown outcome puts the request on hold, where a person decides"

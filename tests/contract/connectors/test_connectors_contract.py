@@ -1,7 +1,10 @@
 """What every connector must do, whatever its system is."""
 
 import itertools
+import socketserver
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -11,7 +14,7 @@ from connectors.aws import connector as aws_connector
 from connectors.http_call import connector as http_connector
 from connectors.mail import connector as mail_connector
 from connectors.memory import Memory
-from connectors.registry import ConnectorContext, Registry
+from connectors.registry import ConnectorContext, ConnectorFactory, Registry
 from connectors.runbook import connector as runbook_connector
 from request_models.actions import (
     ActionCall,
@@ -20,6 +23,8 @@ from request_models.actions import (
     Connector,
     EffectClass,
     ErrorClass,
+    Probes,
+    ReadsBefore,
 )
 from request_models.json_values import JsonValue
 from request_models.value_types import IntegerType, Member, ObjectType, ValueType
@@ -103,7 +108,21 @@ def test_a_spec_is_complete(connector: Connector) -> None:
         assert spec.contract
         assert isinstance(spec.result, ValueType)
         assert (spec.token_lifetime is not None) == (spec.effect is EffectClass.TAKES_TOKEN)
+        assert spec.probes or spec.effect is not EffectClass.HAS_PROBE
         assert (spec.target is None) == (spec.system is None)
+
+
+def test_an_action_can_do_what_its_spec_says(connector: Connector) -> None:
+    for name in names(connector):
+        action = connector.find(name)
+        assert action is not None
+        assert isinstance(action, ReadsBefore) or not action.spec.reads_before
+        assert isinstance(action, Probes) or not action.spec.probes
+        if action.spec.lifetime_argument is not None:
+            assert action.spec.lifetime_argument in action.spec.arguments.members
+        if action.spec.effect is EffectClass.READ_ONLY:
+            assert not action.spec.reads_before
+            assert not action.spec.probes
 
 
 @pytest.mark.parametrize(
@@ -142,6 +161,76 @@ def test_a_system_that_cannot_be_reached_is_transient_and_the_message_is_for_peo
     assert caught.value.code
     assert "Traceback" not in str(caught.value)
     assert "hush" not in str(caught.value)
+
+
+@contextmanager
+def hanging_up(greeting: bytes = b"") -> Iterator[int]:
+    """The port of a server that reads what it is sent, and leaves without an answer."""
+
+    class Handler(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            if not greeting:
+                self.request.recv(65536)
+                return
+            self.wfile.write(greeting)
+            for line in self.rfile:
+                if line.rstrip() == b".":
+                    return
+                command = line[:4].upper()
+                if command == b"DATA":
+                    self.wfile.write(b"354 Go on\r\n")
+                elif command in {b"EHLO", b"MAIL", b"RCPT"}:
+                    self.wfile.write(b"250 OK\r\n")
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+UNANSWERED: list[tuple[str, str, dict[str, JsonValue]]] = [
+    ("aws", "aws.s3.list_buckets", {}),
+    ("aws", "aws.ec2.create_tags", {"Resources": ["vpc-1"], "Tags": [{"Key": "a", "Value": "b"}]}),
+    ("aws", "aws.ec2.run_instances", {"MinCount": 1, "MaxCount": 1}),
+    ("aws", "aws.ec2.create_vpc", {"CidrBlock": "10.0.0.0/16"}),
+    ("aws", "aws.sqs.send_message", {"QueueUrl": "http://127.0.0.1/q", "MessageBody": "m"}),
+    ("http", "http.get", {}),
+    ("http", "http.head", {}),
+    ("http", "http.put", {}),
+    ("http", "http.delete", {}),
+    ("http", "http.patch", {}),
+    ("http", "http.post", {}),
+    ("http", "http.post", {"honours_key_for": "PT1H"}),
+    ("mail", "mail.send", {"to": "a@example.org", "subject": "s", "text": "t"}),
+]
+"""Calls of every effect class there is of each connector that speaks to a server."""
+
+
+@pytest.mark.parametrize(("kind", "name", "arguments"), UNANSWERED)
+def test_what_was_sent_and_not_answered_is_unknown_unless_it_only_reads(
+    kind: str, name: str, arguments: dict[str, JsonValue], tmp_path: Path
+) -> None:
+    """Whatever the effect class: transient means that there was no effect, and brings a new token."""
+    context = ConnectorContext(state=tmp_path)
+    with hanging_up(b"220 hello\r\n" if kind == "mail" else b"") as port:
+        url = f"http://127.0.0.1:{port}"
+        settings: dict[str, dict[str, JsonValue]] = {
+            "aws": {"endpoint_url": url, "region": "eu-west-1", "access_key_id": "AK", "secret_access_key": "hush"},
+            "http": {},
+            "mail": {"host": "127.0.0.1", "port": port, "from": "orderly@example.org"},
+        }
+        makers: dict[str, ConnectorFactory] = {"aws": aws_connector, "http": http_connector, "mail": mail_connector}
+        connector: Connector = makers[kind](settings[kind], context)
+        given = {"url": f"{url}/x", **arguments} if kind == "http" else arguments
+        with pytest.raises(ActionFailed) as caught:
+            run(connector, name, given)
+        reads = spec_of(connector, name).effect is EffectClass.READ_ONLY
+        connector.close()
+    assert caught.value.error_class is (ErrorClass.TRANSIENT if reads else ErrorClass.UNKNOWN), str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["aws", "http", "mail"])

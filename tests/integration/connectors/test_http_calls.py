@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from connectors.fixed import FixedConnector
 from connectors.http_call import connector
 from connectors.registry import ConnectorContext
-from request_models.actions import ActionFailed, ActionResult, ErrorClass, Outcome
+from request_models.actions import ActionFailed, ActionResult, EffectClass, ErrorClass, Outcome, Repeating
 from request_models.json_values import JsonValue
 from request_models.value_types import check_value
 
@@ -168,7 +169,9 @@ def test_what_can_be_repeated_needs_no_token(http: FixedConnector, run: Run, ser
         ("get", 408, ErrorClass.TRANSIENT),
         ("get", 429, ErrorClass.TRANSIENT),
         ("get", 503, ErrorClass.TRANSIENT),
-        ("put", 500, ErrorClass.TRANSIENT),
+        ("put", 500, ErrorClass.UNKNOWN),
+        ("delete", 502, ErrorClass.UNKNOWN),
+        ("post", 501, ErrorClass.PERMANENT),
         ("delete", 404, ErrorClass.REJECTED),
         ("post", 422, ErrorClass.REJECTED),
         ("post", 401, ErrorClass.PERMANENT),
@@ -217,7 +220,10 @@ def test_a_server_error_to_a_post_stays_unknown_whatever_is_asked_for(
     assert failing(http, "http.post", {"url": server.url("/a"), "any_status": True}).error_class is ErrorClass.UNKNOWN
 
 
-@pytest.mark.parametrize(("method", "expected"), [("get", ErrorClass.TRANSIENT), ("post", ErrorClass.UNKNOWN)])
+UNANSWERED = [("get", ErrorClass.TRANSIENT), ("put", ErrorClass.UNKNOWN), ("post", ErrorClass.UNKNOWN)]
+
+
+@pytest.mark.parametrize(("method", "expected"), UNANSWERED)
 def test_a_connection_lost_before_the_answer(
     http: FixedConnector, failing: Failing, server: Server, method: str, expected: ErrorClass
 ) -> None:
@@ -225,7 +231,7 @@ def test_a_connection_lost_before_the_answer(
     assert failing(http, f"http.{method}", {"url": server.url("/a")}).error_class is expected
 
 
-@pytest.mark.parametrize(("method", "expected"), [("get", ErrorClass.TRANSIENT), ("post", ErrorClass.UNKNOWN)])
+@pytest.mark.parametrize(("method", "expected"), UNANSWERED)
 def test_a_server_that_never_answers_is_left_after_the_timeout(
     http: FixedConnector, failing: Failing, method: str, expected: ErrorClass
 ) -> None:
@@ -233,6 +239,71 @@ def test_a_server_that_never_answers_is_left_after_the_timeout(
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         failure = failing(http, f"http.{method}", {"url": url}, timeout_seconds=0.5)
     assert (failure.error_class, failure.code) == (expected, "ReadTimeout")
+
+
+@pytest.mark.parametrize("method", ["get", "put", "post", "delete"])
+def test_what_nobody_listened_to_had_no_effect(http: FixedConnector, failing: Failing, method: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    failure = failing(http, f"http.{method}", {"url": f"http://127.0.0.1:{port}/"})
+    assert (failure.error_class, failure.code) == (ErrorClass.TRANSIENT, "ConnectError")
+
+
+def test_an_answer_that_breaks_off_half_way_leaves_the_outcome_unknown(http: FixedConnector, failing: Failing) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=half_an_answer, args=(listener,))
+        thread.start()
+        failure = failing(http, "http.post", {"url": f"http://127.0.0.1:{listener.getsockname()[1]}/", "json": 1})
+        thread.join()
+    assert failure.error_class is ErrorClass.UNKNOWN
+
+
+def half_an_answer(listener: socket.socket) -> None:
+    connection, _ = listener.accept()
+    with connection:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 201 Created\r\nContent-Length: 100\r\n\r\nhalf")
+
+
+def test_a_promise_to_honour_the_key_makes_a_call_take_a_token(http: FixedConnector) -> None:
+    for name, effect in (("post", EffectClass.TAKES_TOKEN), ("patch", EffectClass.TAKES_TOKEN)):
+        action = http.find(f"http.{name}")
+        assert action is not None
+        arguments: dict[str, JsonValue] = {"url": "http://example.org/", "honours_key_for": "P1D"}
+        assert action.spec.per_call(arguments) == Repeating(effect, timedelta(days=1))
+        assert action.spec.per_call({"url": "http://example.org/"}) == Repeating(EffectClass.NOT_REPEATABLE)
+        assert check_value(action.spec.arguments, arguments) == []
+        assert check_value(action.spec.arguments, {**arguments, "honours_key_for": "a day"})
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_the_message_says_whether_it_is_sent_again(
+    http: FixedConnector, failing: Failing, server: Server, safe: bool
+) -> None:
+    server.replies["/a"] = Reply(500)
+    promise: dict[str, JsonValue] = {"honours_key_for": "PT1H"} if safe else {}
+    message = str(failing(http, "http.post", {"url": server.url("/a"), **promise}))
+    assert ("sending exactly the same again is safe" in message) is safe
+    assert ("look there before anything is repeated" in message) is not safe
+
+
+@pytest.mark.parametrize("resent", [True, False])
+def test_a_key_that_is_still_worked_on_is_waited_for(
+    http: FixedConnector, failing: Failing, server: Server, resent: bool
+) -> None:
+    server.replies["/a"] = Reply(409)
+    failure = failing(http, "http.post", {"url": server.url("/a"), "honours_key_for": "PT1H"}, resent=resent)
+    assert failure.error_class is (ErrorClass.TRANSIENT if resent else ErrorClass.REJECTED)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_deletion_sent_again_that_finds_nothing_has_reached_its_aim(
+    http: FixedConnector, run: Run, failing: Failing, server: Server, status: int
+) -> None:
+    server.replies["/a"] = Reply(status)
+    assert failing(http, "http.delete", {"url": server.url("/a")}).error_class is ErrorClass.REJECTED
+    answer = run(http, "http.delete", {"url": server.url("/a")}, resent=True)
+    assert (answer.outcome, result_of(answer)["status"]) == (Outcome.CHANGED, status)
 
 
 def test_an_answer_beyond_the_bound_fails_a_read_and_is_cut_for_the_rest(

@@ -140,7 +140,16 @@ def test_a_header_cannot_be_injected(
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [("550 No such user", ErrorClass.REJECTED), ("451 Come later", ErrorClass.TRANSIENT)]
+    ("answer", "expected"),
+    [
+        ("550 No such user", ErrorClass.REJECTED),
+        ("553 No such name", ErrorClass.REJECTED),
+        ("451 Come later", ErrorClass.TRANSIENT),
+        ("421 Going down", ErrorClass.TRANSIENT),
+        ("552 Mailbox full", ErrorClass.TRANSIENT),
+        ("530 Log in first", ErrorClass.PERMANENT),
+        ("521 No mail here", ErrorClass.PERMANENT),
+    ],
 )
 def test_with_one_refused_recipient_nobody_gets_the_mail(
     mail: FixedConnector, failing: Failing, box: Box, answer: str, expected: ErrorClass
@@ -153,7 +162,12 @@ def test_with_one_refused_recipient_nobody_gets_the_mail(
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [("554 It is spam", ErrorClass.REJECTED), ("452 Disk full", ErrorClass.TRANSIENT)]
+    ("answer", "expected"),
+    [
+        ("554 It is spam", ErrorClass.REJECTED),
+        ("552 Too long", ErrorClass.REJECTED),
+        ("452 Disk full", ErrorClass.TRANSIENT),
+    ],
 )
 def test_a_text_the_server_does_not_take_was_not_sent(
     mail: FixedConnector, failing: Failing, box: Box, answer: str, expected: ErrorClass

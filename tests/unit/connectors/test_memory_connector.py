@@ -1,14 +1,24 @@
 """The connector that touches nothing."""
 
 import threading
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
 
 from connectors.aws import connector as aws_connector
-from connectors.memory import Memory
+from connectors.memory import Killed, Memory
 from connectors.registry import ConnectorContext, Registry
-from request_models.actions import ActionCall, ActionFailed, ActionSpec, EffectClass, ErrorClass, Outcome
+from request_models.actions import (
+    ActionCall,
+    ActionFailed,
+    ActionSpec,
+    EffectClass,
+    ErrorClass,
+    Finding,
+    Outcome,
+    Presence,
+)
 from request_models.value_types import ObjectType
 from waiting import wait_until
 
@@ -126,3 +136,47 @@ def test_it_borrows_the_interfaces_of_the_real_connector(tmp_path_factory: pytes
     memory.answer("aws.s3.create_bucket", {"Location": "/b"})
     answer = registry.action("aws.s3.create_bucket").run(call("aws.s3.create_bucket"))
     assert answer.result == {"Location": "/b"}
+
+
+def probing() -> Memory:
+    made = Memory("bell")
+    made.define(replace(spec("bell.ring"), effect=EffectClass.HAS_PROBE, probes=True))
+    return made
+
+
+def test_it_can_be_told_to_kill_before_or_after_the_effect() -> None:
+    memory = probing()
+    memory.kill("bell.ring", after_effect=True)
+    with pytest.raises(Killed):
+        run(memory, call())
+    assert len(memory.effects) == 1
+    memory.kill("bell.ring", after_effect=False)
+    with pytest.raises(Killed):
+        run(memory, call())
+    assert len(memory.effects) == 1
+
+
+def test_its_probe_knows_effects_by_their_token_unless_told_otherwise() -> None:
+    memory = probing()
+    action = memory.find("bell.ring")
+    assert action is not None
+    made = call()
+    assert action.probe(made).presence is Presence.ABSENT
+    action.run(made)
+    assert action.probe(made).presence is Presence.OURS
+    assert action.probe(replace(made, token=uuid4())).presence is Presence.ABSENT
+    memory.find_out("bell.ring", Finding(Presence.FOREIGN, "Another's bell."))
+    assert action.probe(made).presence is Presence.FOREIGN
+    assert len(memory.calls) == 1
+    assert len(memory.looks) == 4
+
+
+def test_it_shows_before_a_call_what_it_was_told() -> None:
+    memory = probing()
+    action = memory.find("bell.ring")
+    assert action is not None
+    assert action.read_before(call()) is None
+    memory.show("bell.ring", {"was": 3})
+    assert action.read_before(call()) == {"was": 3}
+    with pytest.raises(ValueError, match="no action"):
+        memory.show("bell.rung", 1)
