@@ -201,6 +201,9 @@ _SUPPLIER_WORDS: Mapping[str, Words] = {
 }
 _RULE_WORDS: Mapping[str, Words] = {
     "when": lambda was, now: condition("is asked only when", was, now),
+    "optional": lambda _, now: iter(
+        ["may be left out though it is asked" if now else "must be given when it is asked"]
+    ),
     "choices": _choices,
     "shown_to": lambda was, now: iter([f"is shown to {now or 'everybody'}, no longer to {was or 'everybody'}"]),
 }
