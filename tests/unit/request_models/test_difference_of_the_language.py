@@ -81,8 +81,6 @@ def said(found: Difference) -> list[str]:
         ("requester: box-monitor", "requester: night-watch",
          "triggers: events of alertmanager order it as night-watch, no longer as box-monitor"),
         ("lease: {for: P90D", "lease: {for: P30D", "lease: what is granted lasts 30 d, no longer 90 d"),
-        ("format: date, when: inputs.size > 50", "format: date, when: inputs.size > 50, required: false",
-         "inputs: `ends` may be left out though it is asked"),
         (", shown_to: approvers", "", "inputs: `reason` is shown to everybody, no longer to approvers"),
         ("title: Project}", "title: Your project}", "texts: another title of the input `project`"),
         ('ask: "Was the form clear?"', 'ask: "Was it clear?"', "texts: another wording of the question `clear`"),
