@@ -18,6 +18,7 @@ _COMMANDS = {
     "init": "Make a folder for your own models and runbooks, with a first model.",
     "new": "Draft a model from a template, a runbook or an AWS operation.",
     "check": "Check models and say what is wrong, with file and line.",
+    "test": "Run the models' own examples, and say which branches none of them goes.",
     "show": "Show a model as one of the compiler's stages sees it.",
     "graph": "Draw a model as Mermaid text or SVG.",
     "diff": "Say what changed between two versions of a model, and what it means for requests and orders.",
@@ -35,6 +36,9 @@ _COMMANDS = {
     "worker": "Run the worker of this machine alone.",
 }
 
+_MODULES = {"test": "examples"}
+"""Commands whose module has another name: pytest and people take `test` for tests of ours."""
+
 _EPILOG = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 something needed is not there, 130 interrupted."
 
 
@@ -43,7 +47,8 @@ class _Deferred(TyperCommand):
 
     def make_context(self, info_name: Any, args: Any, parent: Any = None, **extra: Any) -> Any:
         """Hand over to the real command, with its options."""
-        module = import_module(f"flows.commands.{str(self.name).replace('-', '_')}")
+        name = str(self.name)
+        module = import_module(f"flows.commands.{_MODULES.get(name, name.replace('-', '_'))}")
         return typer.main.get_command(module.app).make_context(info_name, args, parent=parent, **extra)
 
 

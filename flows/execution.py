@@ -77,12 +77,22 @@ Entry = Proceed | Wait | Suspend | End
 
 
 class Execution:
-    """Lets flow runs in. One a process; `enter` may be called from any thread."""
+    """Lets flow runs in. One a process; `enter` may be called from any thread.
 
-    def __init__(self, records: Records, registry: Registry, settings: Settings) -> None:
+    `new_stop` makes what steps wait on: where time is not real, waiting takes none.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        registry: Registry,
+        settings: Settings,
+        new_stop: Callable[[], threading.Event] = threading.Event,
+    ) -> None:
         self._records = records
         self._registry = registry
         self._settings = settings
+        self._new_stop = new_stop
 
     def enter(self, request_id: str, flow_run: FlowRunIdentity) -> Entry:
         """Decide from our record what this flow run may do. Takes the claim when it may go on."""
@@ -136,7 +146,7 @@ class Execution:
         )
         if claim is None:
             return Wait("Another process has just taken this request; waiting for it.", seconds=1.0)
-        return Proceed(Session.begin(self._records, self._registry, self._settings, claim))
+        return Proceed(Session.begin(self._records, self._registry, self._settings, claim, self._new_stop()))
 
     def _longest_call_seconds(self, request: RequestRow) -> float:
         plan = self._records.read(lambda tx: tx.plans.get(request.plan_digest))
@@ -162,7 +172,14 @@ class Session:
     """One process's hold on a request: its plan, its steps, its end. Use as a context manager."""
 
     def __init__(
-        self, records: Records, registry: Registry, settings: Settings, claim: Claim, request: RequestRow, plan: Plan
+        self,
+        records: Records,
+        registry: Registry,
+        settings: Settings,
+        claim: Claim,
+        request: RequestRow,
+        plan: Plan,
+        stop: threading.Event,
     ) -> None:
         self.request = request
         self.plan = plan
@@ -170,15 +187,20 @@ class Session:
         self._registry = registry
         self._settings = settings
         self._claim = claim
-        self._lost = threading.Event()
+        self._lost = stop
         self._over = threading.Event()
         self._renewal = threading.Thread(target=self._renew, name="orderly-claim", daemon=True)
         self._renewal.start()
         self._frames = records.read(lambda tx: request_frames(tx, plan, request, settings.public))
 
     @classmethod
-    def begin(cls, records: Records, registry: Registry, settings: Settings, claim: Claim) -> Self:
-        """Record that the request runs, and what an earlier holder left unknown. Raises ClaimLost."""
+    def begin(
+        cls, records: Records, registry: Registry, settings: Settings, claim: Claim, stop: threading.Event
+    ) -> Self:
+        """Record that the request runs, and what an earlier holder left unknown. Raises ClaimLost.
+
+        `stop` is set when the claim is lost.
+        """
 
         def write(tx: Transaction) -> tuple[RequestRow, Plan]:
             request = tx.requests.get_for_update(claim.request_id)
@@ -200,7 +222,7 @@ class Session:
             return request, tx.plans.get(request.plan_digest)
 
         request, plan = records.run(write)
-        return cls(records, registry, settings, claim, request, plan)
+        return cls(records, registry, settings, claim, request, plan, stop)
 
     def walk(self, run: Callable[[Unit], StepReport]) -> Passage:
         """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule."""

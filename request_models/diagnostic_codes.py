@@ -280,6 +280,18 @@ ALL_CODES: tuple[Code, ...] = (
         "Any text may be given to an argument that the action's content makes part of a command.",
         "Quote it where the message says (`{{ name | quote }}`), or let the input be an enum or match a pattern.",
     ),
+    Code(
+        "bad-example",
+        _CHECKS,
+        "An example speaks of what is not there, or lets a step answer what its action never answers.",
+        "Name steps as the model does, in loops `ID[KEY]`; what a step answers has the type of its action's result.",
+    ),
+    Code(
+        "untested-branch",
+        _CHECKS,
+        "No example goes this way of the model. A warning of `orderly test`.",
+        "Write an example that does: other inputs, `given.results`, `given.failures`.",
+    ),
     Code("unread-argument", _CHECKS, "Nothing in the runbook reads the argument. A warning.", "Leave it out."),
     Code(
         "calendar-hours",

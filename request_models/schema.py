@@ -170,6 +170,9 @@ class FailureDocument(Document):
     )
     code: Filled = Field("Failed", description="The system's own code of the error.")
     message: str = Field("it failed, as the example says", description="What it says.")
+    happened: bool = Field(
+        False, description="Whether the call had its effect all the same: only its answer was lost (`class: unknown`)."
+    )
 
 
 class PersonDocument(Document):
@@ -185,21 +188,31 @@ class PersonDocument(Document):
 
 
 class GivenDocument(Document):
-    """What an example starts from. Steps are named by id, in loops by `ID[KEY]`."""
+    """What an example starts from.
+
+    Steps are named by id, one item of a loop by `ID[KEY]`; prerequisites by `prerequisites.ID`, looks of `verify` by
+    `verify.N`, counted from 0.
+    """
 
     requester: PersonDocument = Field(PersonDocument(), description="Who orders.")
     user: PersonDocument | None = Field(None, description="For whom; by default the requester.")
     inputs: dict[Identifier, Any] = Field(default_factory=dict, description="The inputs of the order.")
+    at: str = Field(
+        "2030-01-07T09:00:00Z",
+        description="The moment at which it is ordered, a date-time; waiting takes no time, the clock goes on at once.",
+    )
     event: dict[str, Any] | None = Field(None, description="The event that orders, instead of a person and inputs.")
     results: dict[str, Any] = Field(
         default_factory=dict,
-        description="What steps, prerequisites and `verify` answer; by default the least that fits the type.",
+        description="What steps, prerequisites and `verify` answer; required members that are left out are filled in. "
+        "By default the least that fits the type, with what the model reads of it.",
     )
-    looks: dict[str, tuple[Any, ...]] = Field(
-        default_factory=dict, strict=False, description="What each look of a polling step answers, one after the other."
+    looks: dict[str, Annotated[tuple[Any, ...], Field(strict=False, min_length=1)]] = Field(
+        default_factory=dict,
+        description="What each look of a polling step answers, one after the other; the last one from then on.",
     )
-    failures: dict[str, tuple[FailureDocument, ...]] = Field(
-        default_factory=dict, strict=False, description="How the first attempts of a step fail, one after the other."
+    failures: dict[str, Annotated[tuple[FailureDocument, ...], Field(strict=False, min_length=1)]] = Field(
+        default_factory=dict, description="How the first attempts of a step fail, one after the other."
     )
     delays: dict[str, Duration] = Field(default_factory=dict, description="How long the call of a step takes.")
     decisions: dict[Identifier, Literal["approve", "reject", "none"]] = Field(
@@ -210,15 +223,21 @@ class GivenDocument(Document):
 class ThenDocument(Document):
     """What must come of an example. What is not said is not looked at."""
 
-    state: StateName = Field(description="The state in which the request ends or rests.")
+    state: Literal[StateName, "refused"] = Field(
+        description="The state in which the request ends or rests; `refused`: the order is not accepted at all."
+    )
     outputs: dict[Identifier, Any] = Field(default_factory=dict, description="Values of outputs.")
     steps: dict[str, Literal["done", "skipped", "failed", "undone", "not reached"]] = Field(
         default_factory=dict, description="What became of steps."
     )
-    calls: dict[str, Any] = Field(
-        default_factory=dict, description="Arguments, or some of them, that a step's action was called with."
+    calls: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Arguments, or some of them, that a step's action was called with; null: this one was left out.",
     )
-    says: str | None = Field(None, description="Text that the reason of the state must hold.")
+    attempts: dict[str, Annotated[int, Field(ge=0)]] = Field(
+        default_factory=dict, description="How often the action of a step was called."
+    )
+    says: str | None = Field(None, description="Text that the reason of the state, or of the refusal, must hold.")
     approvals: tuple[Identifier, ...] | None = Field(
         None, strict=False, description="The approvals that were asked, no others."
     )
@@ -230,6 +249,10 @@ class ExampleDocument(Document):
     name: Filled = Field(description="What the example shows.")
     given: GivenDocument = Field(GivenDocument(), description="What it starts from.")
     then: ThenDocument = Field(description="What must come of it.")
+    sandbox: bool = Field(
+        True,
+        description="Whether it can be run for real too, with `orderly test --sandbox`; with `failures` it cannot.",
+    )
 
 
 class ModelDocument(Document):

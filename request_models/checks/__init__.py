@@ -10,6 +10,7 @@ from request_models.checks import (
     conditions,
     due_time,
     engine_steps,
+    examples,
     expressions,
     hazards,
     hosts,
@@ -78,5 +79,6 @@ TYPED: tuple[Callable[[Typed], Iterator[Finding]], ...] = (
     loops.check,
     approvals.check,
     orders.check,
+    examples.check,
 )
 """Checks of a model whose every value has a type."""

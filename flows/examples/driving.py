@@ -1,0 +1,163 @@
+"""One example, run through the real engine: ordered, taken up again as often as it waits, until it rests."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from connectors.registry import Registry
+from flows.errors import InvalidInputs, RequestRefused
+from flows.examples.course import REFUSED, Course, Watch, read_course, unit_names
+from flows.execution import Execution, FlowRunIdentity, Proceed
+from flows.lifecycle import Caller, Lifecycle, Order
+from flows.records.records import Records, Transaction
+from flows.records.rows import Person, RequestRow
+from flows.records.states import RequestState, StepState
+from flows.walk import StepReport, Unit
+from request_models.plan import Plan
+from request_models.schema import ExampleDocument, PersonDocument
+from request_models.value_types import ValueType
+
+MOST_ENTRIES = 2_000
+"""How often a request is taken up again before it is given up: one that never rests is a mistake of the example."""
+
+_ACTOR = "orderly test"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model whose examples are run. `kinds` types what its steps answer, by the names that examples use."""
+
+    plan: Plan
+    kinds: Mapping[str, ValueType]
+
+
+@dataclass(frozen=True)
+class World:
+    """The application over records of its own. `wait_until` lets time pass, or lets it be passed.
+
+    `begin` hears of each example before it is ordered, `next_is` of each step before it is called, by its names.
+    """
+
+    records: Records
+    registry: Registry
+    lifecycle: Lifecycle
+    execution: Execution
+    wait_until: Callable[[datetime], None]
+    begin: Callable[[Subject, ExampleDocument], None] = lambda _subject, _example: None
+    next_is: Callable[[str, tuple[str, ...]], None] = lambda _path, _names: None
+
+    def publish(self, plan: Plan) -> None:
+        """Open a model to orders in this world, with the content of its runbooks."""
+        archives = {digest: self.registry.content(digest) for digest in plan.content_digests}
+
+        def publish(tx: Transaction) -> None:
+            for digest, archive in archives.items():
+                if archive is not None and not tx.content.has(digest):
+                    tx.content.put(digest, archive)
+            tx.plans.put(plan)
+            tx.publications.put(plan.model, plan.digest)
+
+        self.records.run(publish)
+
+    def run(self, subject: Subject, example: ExampleDocument) -> Course:
+        """Order as the example says, and run the request until it rests. The model is published."""
+        self.begin(subject, example)
+        given = example.given
+        user = None if given.user is None else _person(given.user)
+        order = Order(subject.plan.model, given.inputs, requested_for=user, channel="example")
+        caller = Caller("examples", _person(given.requester), frozenset({"admin"}))
+        try:
+            request = self.lifecycle.submit(order, caller).request
+        except RequestRefused as error:
+            return Course(REFUSED, _why(error))
+        return _Run(self, subject.plan, request.id).to_rest()
+
+
+@dataclass
+class _Run:
+    """One request on its way."""
+
+    world: World
+    plan: Plan
+    id: str
+    labels: dict[tuple[str, str], str] = field(default_factory=dict)
+    failed: set[tuple[str, str]] = field(default_factory=set)
+    log: list[str] = field(default_factory=list)
+
+    def to_rest(self) -> Course:
+        """Take the request up until nothing moves it any more but a person, or time that nobody set."""
+        entries = 0
+        while (go_on := self._next(self._now())) is not None and entries < MOST_ENTRIES:
+            go_on()
+            entries += 1
+        request, watch = self._now(), Watch(self.labels, frozenset(self.failed), tuple(self.log))
+        course = self.world.records.read(lambda tx: read_course(tx, self.plan, request, watch))
+        return course if entries < MOST_ENTRIES else _given_up(course)
+
+    def _next(self, request: RequestRow) -> Callable[[], None] | None:
+        """What brings a request further that stands like this; None when it rests."""
+        match request.state:
+            case RequestState.SCHEDULED | RequestState.IN_PROGRESS:
+                return lambda: self._enter(request)
+            case RequestState.WAITING if request.wake_at is not None:
+                wake_at = request.wake_at
+                return lambda: self._wake(wake_at)
+            case _:
+                return None
+
+    def _now(self) -> RequestRow:
+        found = self.world.records.read(lambda tx: tx.requests.get(self.id))
+        assert found is not None, "a request is never removed"
+        return found
+
+    def _enter(self, request: RequestRow) -> None:
+        """What the dispatcher and the flow run do."""
+        flow_run, key = f"example-{self.id}", f"orderly:{self.id}:{request.dispatches}"
+        self.world.records.run(lambda tx: tx.requests.set_flow_run(self.id, flow_run, key))
+        entry = self.world.execution.enter(self.id, FlowRunIdentity(flow_run, key))
+        assert isinstance(entry, Proceed), f"nobody else works on the records of examples: {entry}"
+        with entry.session as session:
+            session.finish(session.walk(lambda unit: self._step(unit, session.run_step)))
+
+    def _step(self, unit: Unit, run: Callable[[Unit, Callable[[str], None]], StepReport]) -> StepReport:
+        """One step, told to whoever stands in for its action, and watched."""
+        place = (unit.step.path, unit.frame.key)
+        self.labels[place] = unit.label
+        self.world.next_is(unit.step.path, unit_names(unit.step.path, unit.label, unit.frame.key))
+        report = run(unit, lambda line: self._say(f"{unit.label}: {line}"))
+        if report.state is StepState.FAILED:
+            self.failed.add(place)
+        if not report.cached and report.pause is None:
+            self._say(f"{unit.label}: {report.message or report.outcome or report.state.value}")
+        return report
+
+    def _wake(self, moment: datetime) -> None:
+        """What the keeper does when the time of a waiting request has come."""
+        self.world.wait_until(moment)
+        why = "its time has come"
+        self.world.records.run(lambda tx: tx.requests.move(self.id, RequestState.IN_PROGRESS, actor=_ACTOR, why=why))
+
+    def _say(self, line: str) -> None:
+        self.log.append(f"{self.world.records.now():%Y-%m-%d %H:%M:%S} {line}")
+
+
+def _given_up(course: Course) -> Course:
+    why = f"it never came to rest: given up after {MOST_ENTRIES} waits. Give `looks`, of which the last is as wished."
+    return Course(course.state, why, course.log, steps=course.steps, blocks=course.blocks)
+
+
+def _why(error: RequestRefused) -> str:
+    problems = error.problems if isinstance(error, InvalidInputs) else ()
+    return " ".join((str(error), *(f"{one.pointer or 'inputs'}: {one.message}." for one in problems)))
+
+
+def _person(person: PersonDocument) -> Person:
+    return Person(
+        id=person.id,
+        name=person.name,
+        email=person.email,
+        groups=person.groups,
+        manager=person.manager,
+        active=person.active,
+        attributes=person.attributes,
+    )
