@@ -45,6 +45,7 @@ def init(
     screen = console()
     screen.print(f"Made {folder}. Next:", markup=False)
     screen.print(f"  orderly check {folder}", markup=False)
+    screen.print(f"  orderly test {folder}", markup=False)
     screen.print(f"  export ORDERLY_CONTENT={folder.absolute()}", markup=False)
     screen.print("  orderly up --sandbox", markup=False)
 

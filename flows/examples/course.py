@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from flows.masking import secret_texts
 from flows.records.records import Transaction
 from flows.records.rows import AttemptRow, BlockRow, RequestRow, StepRow
 from flows.records.states import AttemptOutcome, StepState
@@ -45,13 +46,13 @@ class BlockCourse:
 
 @dataclass(frozen=True)
 class Course:
-    """What came of an example. `outputs` are there of a fulfilled request, `secret` names those not to be shown."""
+    """What came of an example. `outputs` are there of a fulfilled request; no text of `secrets` may be shown."""
 
     state: str
     reason: str
     log: tuple[str, ...] = ()
     outputs: Mapping[str, JsonValue] | None = None
-    secret: frozenset[str] = frozenset()
+    secrets: tuple[str, ...] = ()
     steps: tuple[StepCourse, ...] = ()
     blocks: tuple[BlockCourse, ...] = ()
     passed_over: frozenset[str] = frozenset()
@@ -89,7 +90,7 @@ def read_course(tx: Transaction, plan: Plan, request: RequestRow, watch: Watch) 
         reason=request.state_reason,
         log=watch.log,
         outputs=_values(outputs),
-        secret=frozenset(output.name for output in plan.outputs if output.secret),
+        secrets=secret_texts(tx.secrets.all(request.id)),
         steps=tuple(_step(tx, row, attempts, watch) for row in tx.steps.all(request.id)),
         blocks=tuple(_block(tx, row) for row in blocks),
         passed_over=_passed_over(plan, blocks),

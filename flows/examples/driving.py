@@ -17,9 +17,6 @@ from request_models.plan import Plan
 from request_models.schema import ExampleDocument, PersonDocument
 from request_models.value_types import ValueType
 
-MOST_ENTRIES = 2_000
-"""How often a request is taken up again before it is given up: one that never rests is a mistake of the example."""
-
 _ACTOR = "orderly test"
 
 
@@ -86,13 +83,10 @@ class _Run:
 
     def to_rest(self) -> Course:
         """Take the request up until nothing moves it any more but a person, or time that nobody set."""
-        entries = 0
-        while (go_on := self._next(self._now())) is not None and entries < MOST_ENTRIES:
+        while (go_on := self._next(self._now())) is not None:
             go_on()
-            entries += 1
         request, watch = self._now(), Watch(self.labels, frozenset(self.failed), tuple(self.log))
-        course = self.world.records.read(lambda tx: read_course(tx, self.plan, request, watch))
-        return course if entries < MOST_ENTRIES else _given_up(course)
+        return self.world.records.read(lambda tx: read_course(tx, self.plan, request, watch))
 
     def _next(self, request: RequestRow) -> Callable[[], None] | None:
         """What brings a request further that stands like this; None when it rests."""
@@ -139,11 +133,6 @@ class _Run:
 
     def _say(self, line: str) -> None:
         self.log.append(f"{self.world.records.now():%Y-%m-%d %H:%M:%S} {line}")
-
-
-def _given_up(course: Course) -> Course:
-    why = f"it never came to rest: given up after {MOST_ENTRIES} waits. Give `looks`, of which the last is as wished."
-    return Course(course.state, why, course.log, steps=course.steps, blocks=course.blocks)
 
 
 def _why(error: RequestRefused) -> str:

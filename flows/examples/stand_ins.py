@@ -34,6 +34,9 @@ from request_models.wishes import NO_WISHES, Wishes, wishes_of
 
 Names = tuple[str, ...]
 
+MOST_CALLS = 200
+"""How often the action of a step may be called in one example: polling that never ends is a mistake of the example."""
+
 
 @dataclass(frozen=True)
 class Script:
@@ -106,6 +109,9 @@ class StandIns:
         self._calls[names[0], spec.name] += 1
         if self._script.uses.get(call.step_path) != spec.name:
             return self._usual(spec)  # an undo: the example says nothing of what it answers
+        if number >= MOST_CALLS:
+            message = f"It was called {MOST_CALLS} times. Give `looks` for it, of which the last is as wished."
+            raise ActionFailed(message, error_class=ErrorClass.REJECTED, code="called-too-often")
         self._take_time(call, names)
         failure = self._script.failure(names, number)
         if failure is not None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from flows.examples.course import REFUSED, Course
+from flows.masking import masked
 from request_models.json_values import JsonValue, canonical_json
 from request_models.schema import ExampleDocument
 from request_models.yaml_source import Path, YamlSource
@@ -36,7 +37,8 @@ def mismatches(example: ExampleDocument, index: int, course: Course, source: Yam
     found = []
     for one in _differences(example, course):
         place = source.diagnostic(("examples", index, "then", *one.path), "", "", on_key=True)
-        found.append(Mismatch(one.what, one.expected, one.found, source.file, place.line))
+        shown = masked(one.found, course.secrets)
+        found.append(Mismatch(one.what, one.expected, shown, source.file, place.line))
     return tuple(found)
 
 
@@ -69,8 +71,7 @@ def _output(name: str, wanted: JsonValue, course: Course) -> Iterator[_Differenc
     if course.outputs is None or name not in course.outputs:
         yield _Difference(path, what, _show(wanted), "no such output")
     elif not _same(wanted, course.outputs[name]):
-        found = _SECRET if name in course.secret else _show(course.outputs[name])
-        yield _Difference(path, what, _show(wanted), found)
+        yield _Difference(path, what, _show(wanted), _show(course.outputs[name]))
 
 
 def _arguments(name: str, wanted: Mapping[str, JsonValue], course: Course) -> Iterator[_Difference]:

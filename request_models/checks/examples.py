@@ -28,6 +28,9 @@ def check(typed: Typed) -> Iterator[Finding]:
         seen.add(example.name)
         yield from _names(example, path, typed, list(results))
         yield from _answers(example, path, results)
+        if example.given.event is not None and not typed.resolved.document.triggers:
+            hint = "write `triggers`, or say who orders and with which `inputs`"
+            yield _bad((*path, "given", "event"), "no event orders this model: it has no triggers", hint)
         if not is_date_time(example.given.at):
             yield _bad((*path, "given", "at"), "this is no moment", "write a date-time: 2030-01-07T09:00:00Z")
 
