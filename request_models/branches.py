@@ -1,7 +1,8 @@
 """The ways a model may go: what its examples should show, each at its place in the file.
 
 A step is done; a condition holds or does not; a loop has no, one or many items; an answer is refused by `expect`, or
-ends polling by `fails`; a failure goes another way than to `hold`; an approval is asked.
+ends polling by `fails`; a failure goes another way than to `hold`; somebody may not order; an input or an approval is
+asked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,6 +38,9 @@ class Way(StrEnum):
     REFUSED = "refused"
     FAILS = "fails"
     FAILED = "failed"
+    NOT_ELIGIBLE = "not eligible"
+    GIVEN = "given"
+    NOT_GIVEN = "not given"
     ASKED = "asked"
     NOT_ASKED = "not asked"
 
@@ -51,13 +55,16 @@ _SAID = {
     Way.REFUSED: "what {name} expects is always so",
     Way.FAILS: "the polling of {name} is never ended by `fails`",
     Way.FAILED: "{name} never fails, so `on_failure` is never taken",
+    Way.NOT_ELIGIBLE: "nobody is ever refused by {name}",
+    Way.GIVEN: "{name} is never asked and given",
+    Way.NOT_GIVEN: "{name} is always given",
     Way.ASKED: "{name} is never asked",
     Way.NOT_ASKED: "{name} is always asked",
 }
 _KEYS = {
     Way.HOLDS: "when", Way.HOLDS_NOT: "when", Way.NO_ITEM: "for_each", Way.ONE_ITEM: "for_each",
     Way.MANY_ITEMS: "for_each", Way.REFUSED: "expect", Way.FAILS: "fails", Way.FAILED: "on_failure",
-    Way.NOT_ASKED: "when",
+    Way.GIVEN: "when", Way.NOT_GIVEN: "when", Way.NOT_ASKED: "when",
 }  # fmt: skip
 
 
@@ -92,7 +99,7 @@ def branches_of(resolved: Resolved) -> tuple[Branch, ...]:
     found = [*_before(resolved)]
     for index, block in enumerate(resolved.blocks):
         found += _block(block, f"/{index}")
-    for number, look in enumerate(resolved.verify):
+    for number, look in enumerate(resolved.verify, start=1):
         found += _read(look, f"verify.{number}")
     if resolved.document.on_failure == "undo":
         steps = tuple(step.id for step in resolved.steps)
@@ -107,6 +114,14 @@ def no_examples() -> Finding:
 
 
 def _before(resolved: Resolved) -> Iterator[Branch]:
+    eligible = resolved.document.eligible
+    for who in ("requester", "user"):
+        if eligible is not None and getattr(eligible, who) is not None:
+            yield Branch(Way.NOT_ELIGIBLE, ("eligible", who), f"`eligible.{who}`", who)
+    for name, one in resolved.inputs.items():
+        if one.when is not None:
+            given = Branch(Way.GIVEN, ("inputs", name), f"input `{name}`", name)
+            yield from (given, replace(given, way=Way.NOT_GIVEN))
     for read in resolved.prerequisites:
         yield from _read(read, f"prerequisites.{read.id}")
     for index, approval in enumerate(resolved.document.approvals):

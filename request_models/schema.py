@@ -191,7 +191,7 @@ class GivenDocument(Document):
     """What an example starts from.
 
     Steps are named by id, one item of a loop by `ID[KEY]`; prerequisites by `prerequisites.ID`, looks of `verify` by
-    `verify.N`, counted from 0.
+    `verify.N`, counted from 1.
     """
 
     requester: PersonDocument = Field(PersonDocument(), description="Who orders.")

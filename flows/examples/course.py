@@ -58,6 +58,10 @@ class Course:
     passed_over: frozenset[str] = frozenset()
     """Steps that count as skipped, since what they stand in is behind."""
     approvals: tuple[str, ...] = ()
+    inputs: frozenset[str] | None = None
+    """The inputs that the request has, its defaults too; None of an order that was refused."""
+    not_eligible: str = ""
+    """Who may not have it, of an order that was refused for that: requester or user."""
 
     def called(self, name: str) -> list[StepCourse]:
         """What became of the step of a name: of all its items, unless the name says which."""
@@ -94,6 +98,7 @@ def read_course(tx: Transaction, plan: Plan, request: RequestRow, watch: Watch) 
         steps=tuple(_step(tx, row, attempts, watch) for row in tx.steps.all(request.id)),
         blocks=tuple(_block(tx, row) for row in blocks),
         passed_over=_passed_over(plan, blocks),
+        inputs=frozenset(request.inputs.public) if isinstance(request.inputs.public, dict) else frozenset(),
     )
 
 

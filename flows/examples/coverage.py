@@ -43,6 +43,10 @@ def _taken(branch: Branch, course: Course) -> bool:
             return (branch.way is Way.HOLDS) in _conditions(branch, course)
         case Way.NO_ITEM | Way.ONE_ITEM | Way.MANY_ITEMS:
             return branch.way in {_way_of(count) for count in _items(branch, course)}
+        case Way.NOT_ELIGIBLE:
+            return course.not_eligible == branch.place
+        case Way.GIVEN | Way.NOT_GIVEN:
+            return course.inputs is not None and (branch.place in course.inputs) is (branch.way is Way.GIVEN)
         case Way.ASKED:
             return branch.place in course.approvals
         case Way.NOT_ASKED:

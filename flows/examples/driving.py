@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from connectors.registry import Registry
-from flows.errors import InvalidInputs, RequestRefused
+from flows.errors import InvalidInputs, NotEligible, RequestRefused
 from flows.examples.course import REFUSED, Course, Watch, read_course, unit_names
 from flows.execution import Execution, FlowRunIdentity, Proceed
-from flows.lifecycle import Caller, Lifecycle, Order
+from flows.lifecycle import DISPATCH, Caller, Lifecycle, Order
 from flows.records.records import Records, Transaction
 from flows.records.rows import Person, RequestRow
 from flows.records.states import RequestState, StepState
@@ -17,6 +17,8 @@ from request_models.plan import Plan
 from request_models.schema import ExampleDocument, PersonDocument
 from request_models.value_types import ValueType
 
+_FAR = timedelta(days=3650)
+_MESSAGES = 1000
 _ACTOR = "orderly test"
 
 
@@ -66,7 +68,8 @@ class World:
         try:
             request = self.lifecycle.submit(order, caller).request
         except RequestRefused as error:
-            return Course(REFUSED, _why(error))
+            not_eligible = error.who if isinstance(error, NotEligible) else ""
+            return Course(REFUSED, _why(error), not_eligible=not_eligible)
         return _Run(self, subject.plan, request.id).to_rest()
 
 
@@ -91,7 +94,9 @@ class _Run:
     def _next(self, request: RequestRow) -> Callable[[], None] | None:
         """What brings a request further that stands like this; None when it rests."""
         match request.state:
-            case RequestState.SCHEDULED | RequestState.IN_PROGRESS:
+            case RequestState.SCHEDULED:
+                return lambda: self._start(request)
+            case RequestState.IN_PROGRESS:
                 return lambda: self._enter(request)
             case RequestState.WAITING if request.wake_at is not None:
                 wake_at = request.wake_at
@@ -104,8 +109,17 @@ class _Run:
         assert found is not None, "a request is never removed"
         return found
 
+    def _start(self, request: RequestRow) -> None:
+        """What the dispatcher does: it waits for the moment from which the request may run."""
+        records, far = self.world.records, self.world.records.now() + _FAR
+        for message in records.read(lambda tx: tx.outbox.due(DISPATCH, far, _MESSAGES)):
+            if message.request_id == self.id:
+                self.world.wait_until(message.available_at)
+            records.run(lambda tx, one=message.id: tx.outbox.done(one))  # type: ignore[misc]
+        self._enter(request)
+
     def _enter(self, request: RequestRow) -> None:
-        """What the dispatcher and the flow run do."""
+        """What the flow run does."""
         flow_run, key = f"example-{self.id}", f"orderly:{self.id}:{request.dispatches}"
         self.world.records.run(lambda tx: tx.requests.set_flow_run(self.id, flow_run, key))
         entry = self.world.execution.enter(self.id, FlowRunIdentity(flow_run, key))

@@ -38,6 +38,8 @@ class Estate:
             return "it says `sandbox: false`"
         if example.given.failures:
             return "its `failures` cannot be had for real"
+        if plan.starts is not None:
+            return "it starts only when `starts` says, for which nobody waits here"
         if self.no_hosts is not None and any(call.hosts is not None for call in plan.calls):
             return f"it needs hosts: {self.no_hosts}"
         return None

@@ -38,7 +38,7 @@ def check(typed: Typed) -> Iterator[Finding]:
 def result_types(typed: Typed) -> dict[str, ValueType]:
     """What each step, prerequisite and look of `verify` answers, by the name that examples give it."""
     reads = {f"prerequisites.{read.resolved.id}": read.result for read in typed.prerequisites if read.resolved.uses}
-    looks = {f"verify.{number}": look.result for number, look in enumerate(typed.verify)}
+    looks = {f"verify.{number}": look.result for number, look in enumerate(typed.verify, start=1)}
     return {**{step.resolved.id: step.result for step in typed.steps}, **reads, **looks}
 
 

@@ -120,3 +120,38 @@ examples:
 def test_a_model_without_examples_is_told_once(tried: Tried) -> None:
     result = tried("steps:\n  - {id: look, uses: box.look, with: {name: a}}\n")
     assert untested(result) == {"1: this model has no examples"}
+
+
+def test_who_may_order_what_is_asked_and_what_is_verified_are_branches(tried: Tried) -> None:
+    model = """\
+eligible: {requester: "'team' in requester.groups", user: user.active, otherwise: Join the team first.}
+inputs:
+  large: {type: boolean, default: false}
+  size: {type: integer, when: inputs.large}
+steps:
+  - {id: make, uses: box.make, with: {name: a}, undo: {none: Never.}}
+verify:
+  - {uses: box.look, with: {name: a}, expect: result.state == 'ready', otherwise: It is not ready.}
+examples:
+  - {name: plain, given: {requester: {groups: [team]}}, then: {state: fulfilled, steps: {verify.1: done}}}
+"""
+    assert untested(tried(model)) == {
+        "7: nobody is ever refused by `eligible.requester`",
+        "7: nobody is ever refused by `eligible.user`",
+        "10: input `size` is never asked and given",
+        "14: what `verify.1` expects is always so",
+    }
+    more = """\
+  - name: large
+    given: {requester: {groups: [team]}, inputs: {large: true, size: 9}}
+    then: {state: fulfilled}
+  - name: of no team
+    then: {state: refused, says: Join the team first.}
+  - name: for somebody who left
+    given: {requester: {groups: [team]}, user: {id: bob, active: false}}
+    then: {state: refused, says: user.active}
+  - name: made, and yet not there
+    given: {requester: {groups: [team]}, results: {verify.1: {state: busy}}}
+    then: {state: on_hold, says: It is not ready., steps: {make: done, verify.1: failed}}
+"""
+    assert untested(tried(model + more)) == set()

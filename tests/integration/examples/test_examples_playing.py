@@ -318,3 +318,19 @@ examples:
     (mismatch,) = only(result).mismatches
     assert mismatch.what == "output word"
     assert "open-sesame" not in repr(result.examples)
+
+
+def test_a_request_starts_when_the_model_says(tried: Tried) -> None:
+    result = passed(
+        tried(
+            """\
+inputs: {from: {type: string, format: date-time}}
+starts: {at: "{{ inputs.from }}"}
+steps:
+  - {id: look, uses: box.look, with: {name: a}}
+examples:
+  - {name: later, given: {inputs: {from: "2030-03-01T06:00:00Z"}}, then: {state: fulfilled}}
+"""
+        )
+    )
+    assert result.examples[0].log == ("2030-03-01 06:00:00 look: read",)
