@@ -13,6 +13,7 @@ from request_models.typed import Typed
 from request_models.value_types import ValueType, check_value
 from request_models.yaml_source import Path
 
+_FIRST_YEAR, _LAST_YEAR = "2000", "2999"
 _GIVEN = ("results", "looks", "failures", "delays")
 _THEN = ("steps", "calls", "attempts")
 
@@ -31,8 +32,9 @@ def check(typed: Typed) -> Iterator[Finding]:
         if example.given.event is not None and not typed.resolved.document.triggers:
             hint = "write `triggers`, or say who orders and with which `inputs`"
             yield _bad((*path, "given", "event"), "no event orders this model: it has no triggers", hint)
-        if not is_date_time(example.given.at):
-            yield _bad((*path, "given", "at"), "this is no moment", "write a date-time: 2030-01-07T09:00:00Z")
+        if not is_date_time(example.given.at) or not _FIRST_YEAR <= example.given.at[:4] <= _LAST_YEAR:
+            hint = f"write a date-time of the years {_FIRST_YEAR} to {_LAST_YEAR}: 2030-01-07T09:00:00Z"
+            yield _bad((*path, "given", "at"), "this is no moment to order at", hint)
 
 
 def result_types(typed: Typed) -> dict[str, ValueType]:
