@@ -64,6 +64,8 @@ class Memory:
         self._findings: dict[str, Finding | ActionFailed] = {}
         self._looks: list[ActionCall] = []
         self._archives: dict[str, bytes] = {}
+        self._undone: set[tuple[str, str]] = set()
+        self._restored: list[tuple[ActionCall, JsonValue]] = []
 
     @property
     def name(self) -> str:
@@ -89,6 +91,12 @@ class Memory:
         """Every call that was only looked for: reads before a call, and probes."""
         with self._lock:
             return tuple(self._looks)
+
+    @property
+    def restored(self) -> tuple[tuple[ActionCall, JsonValue], ...]:
+        """Every call that was put back, with what was there before it."""
+        with self._lock:
+            return tuple(self._restored)
 
     def define(self, spec: ActionSpec, archive: bytes | None = None) -> None:
         """Add an action. `archive` is the content its `content_digest` names. Raises ValueError for another's name."""
@@ -183,12 +191,23 @@ class Memory:
             self._looks.append(call)
             return self._shown.get(call.action)
 
+    def restore(self, call: ActionCall, before: JsonValue) -> ActionResult:
+        """Record that what was there before a call is put back."""
+        with self._lock:
+            self._restored.append((call, before))
+            self._undone.add((call.request_id, _undone_step(call)))
+        return ActionResult(Outcome.CHANGED, result={})
+
     def probe(self, call: ActionCall) -> Finding:
-        """Record the look, and find what was told, or the effect of the call's token. Raises ActionFailed."""
+        """Record the look, and find what was told, or the effect of the call's token. Raises ActionFailed.
+
+        A call that was made to undo a step has taken the step's effects away.
+        """
         with self._lock:
             self._looks.append(call)
             told = self._findings.get(call.action)
             known = any(effect.token == call.token for effect in self._effects)
+            known = known and (call.request_id, call.step_path) not in self._undone
         if isinstance(told, ActionFailed):
             raise _again(told)
         if told is not None:
@@ -232,6 +251,11 @@ class Memory:
             known = spec.effect is EffectClass.TAKES_TOKEN and any(done.token == call.token for done in self._effects)
             if not known:
                 self._effects.append(call)
+            step = _undone_step(call)
+            if step == call.step_path:
+                self._undone.discard((call.request_id, step))
+            else:
+                self._undone.add((call.request_id, step))
 
     def _wait(self, call: ActionCall, seconds: float) -> None:
         end = time.monotonic() + min(seconds, call.timeout_seconds or seconds)
@@ -241,6 +265,11 @@ class Memory:
             time.sleep(POLL_SECONDS)
         if call.timeout_seconds is not None and seconds > call.timeout_seconds:
             raise ActionFailed(f"{call.action} ran out of time.", error_class=ErrorClass.UNKNOWN, code="Timeout")
+
+
+def _undone_step(call: ActionCall) -> str:
+    """The step that a call undoes (`create` of `create.undo.0`), or the call's own."""
+    return call.step_path.partition(".undo.")[0]
 
 
 def _again(failure: ActionFailed) -> ActionFailed:
@@ -262,6 +291,10 @@ class MemoryAction:
     def read_before(self, call: ActionCall) -> JsonValue:
         """What the memory was told is there before a call."""
         return self.memory.read_before(call)
+
+    def restore(self, call: ActionCall, before: JsonValue) -> ActionResult:
+        """Put back, in the memory's imagined world, what was there before a call."""
+        return self.memory.restore(call, before)
 
     def probe(self, call: ActionCall) -> Finding:
         """What the memory finds of a call that may have arrived. Raises ActionFailed."""

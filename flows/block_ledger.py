@@ -1,13 +1,16 @@
 """What is recorded of groups, branches and loops: one write a decision and an end, each with the claim's epoch."""
 
 import threading
+from collections.abc import Sequence
 from typing import cast
 
+from flows.decisions import Decision
 from flows.masking import pointers_holding, secret_texts
+from flows.records.blocks import is_within
 from flows.records.records import Records, Transaction
 from flows.records.rows import BlockRow, Claim, Sealed
 from flows.records.states import StepState
-from flows.walk import Decision
+from flows.undo_ledger import forget_steps
 from request_models.json_values import JsonValue
 
 
@@ -34,7 +37,15 @@ class BlockLedger:
 
         def write(tx: Transaction) -> BlockRow:
             items = self._sealed(tx, place, item_key, decision) if decision.items else None
-            return tx.blocks.start(self._id, place, item_key, self._epoch, when_value=decision.when, items=items)
+            return tx.blocks.start(
+                self._id,
+                place,
+                item_key,
+                self._epoch,
+                when_value=decision.when,
+                items=items,
+                message=decision.message,
+            )
 
         self._records.run(write)
         return self._remember(place, item_key, decision)
@@ -44,6 +55,24 @@ class BlockLedger:
         self._records.run(lambda tx: tx.blocks.finish(self._id, place, item_key, state, message, self._epoch))
         known = self.recorded(place, item_key) or Decision()
         self._remember(place, item_key, Decision(known.when, known.items, state, message))
+
+    def forget(self, place: str, item_key: str, steps: Sequence[str]) -> None:
+        """Have a block as if it had never run: what is within is decided and evaluated anew. Raises ClaimLost."""
+
+        def write(tx: Transaction) -> dict[tuple[str, str], Decision]:
+            forget_steps(tx, self._id, self._epoch, steps, item_key)
+            tx.blocks.forget_within(self._id, place, item_key, self._epoch)
+            return self._read(tx)
+
+        known = self._records.run(write)
+        with self._lock:
+            gone = [
+                key
+                for key in self._known
+                if key not in known and key[0].startswith(f"{place}/") and is_within(key[1], item_key)
+            ]
+            for key in gone:
+                del self._known[key]
 
     def _remember(self, place: str, item_key: str, decision: Decision) -> Decision:
         with self._lock:

@@ -29,6 +29,8 @@ _COMMANDS = {
     "watch": "Follow a request, step by step.",
     "requests": "List requests.",
     "retry": "Let a request that is on hold go on from its failed step.",
+    "cancel": "Cancel a request: what runs is stopped, what was done is taken back.",
+    "undo": "Take back what a request did that is on hold or fulfilled.",
     "doctor": "Check this installation and say what to do.",
     "migrate": "Bring the records to this version; make the keyring and this machine's API key.",
     "api": "Run the HTTP API alone.",

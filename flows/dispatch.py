@@ -6,12 +6,11 @@ after a crash or a lost answer gives the same run, and no other run can pass for
 
 import itertools
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from uuid import UUID
 
 import httpx
@@ -32,7 +31,8 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 
-from flows.lifecycle import DISPATCH, RETRY
+from flows.dispatch_keys import new_key
+from flows.outbox_kinds import DISPATCH, RETRY, SUPERSEDED
 from flows.publishing import RETIRED, deploy, ensure_work_pool, find_deployment, is_as_published, mark_retired
 from flows.records.records import Records, Transaction
 from flows.records.rows import OutboxRow, RequestRow
@@ -47,7 +47,7 @@ CRASHED = "crashed"
 
 KEEPER = "orderly-keeper"
 
-_RUNNABLE = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD})
+_RUNNABLE = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD, RequestState.UNDOING})
 _AT_ONCE = 50
 _PAGE = 200
 _LONGEST_BACK_OFF = 5.0
@@ -197,7 +197,11 @@ class Dispatcher:
 
     def deliver_due(self) -> None:
         """Deliver every message that is due; those that cannot be delivered now stay, for later."""
-        deliveries: dict[str, Callable[[str], None]] = {DISPATCH: self._dispatch, RETRY: self._retry}
+        deliveries: dict[str, Callable[[str, OutboxRow], None]] = {
+            DISPATCH: lambda request_id, _: self._dispatch(request_id),
+            RETRY: lambda request_id, _: self._retry(request_id),
+            SUPERSEDED: self._supersede,
+        }
         for kind, deliver in deliveries.items():
             for message in self._due(kind):
                 if not self._deliver(message, deliver):
@@ -206,11 +210,11 @@ class Dispatcher:
     def _due(self, kind: str) -> list[OutboxRow]:
         return self._records.read(lambda tx: tx.outbox.due(kind, self._clock(), _AT_ONCE))
 
-    def _deliver(self, message: OutboxRow, deliver: Callable[[str], None]) -> bool:
+    def _deliver(self, message: OutboxRow, deliver: Callable[[str, OutboxRow], None]) -> bool:
         """Deliver one message; false when Prefect does not answer, so that the others need not be tried."""
         try:
             if message.request_id is not None:
-                deliver(message.request_id)
+                deliver(message.request_id, message)
         except PrefectUnavailable as error:
             self._defer(message, str(error), min(_LONGEST_BACK_OFF, 0.5 * 2 ** min(message.attempts, 10)))
             return False
@@ -245,6 +249,15 @@ class Dispatcher:
             )
         elif run.final or run.type == "PAUSED":
             self._flow_runs.retry(run.id)
+
+    def _supersede(self, request_id: str, message: OutboxRow) -> None:
+        """Have a run that would sleep or start for nothing end; one that works ends by itself, one that ended stays."""
+        flow_run_id = cast(dict[str, str], message.payload)["flow_run_id"]
+        run = self._flow_runs.look([flow_run_id]).get(flow_run_id)
+        if run is not None and run.type in {"PAUSED", "SCHEDULED"}:
+            request = self._records.read(lambda tx: tx.requests.get(request_id))
+            why = "" if request is None else request.state_reason
+            self._flow_runs.show(run.id, "cancelled", "Cancelled", f"{why} This run has nothing more to do.".strip())
 
 
 @dataclass(frozen=True)
@@ -284,11 +297,6 @@ def start_again(tx: Transaction, request: RequestRow, why: str, event: str = DIS
     tx.audit.add(request.id, KEEPER, event, request.state, request.state, why)
     tx.outbox.put(DISPATCH, request.id, {})
     return True
-
-
-def new_key(request_id: str) -> str:
-    """A dispatch key that nobody can guess: whoever knew it could create the run before us, and in any state."""
-    return f"orderly:{request_id}:{secrets.token_hex(16)}"
 
 
 def _run_name(request: RequestRow) -> str:

@@ -85,8 +85,9 @@ class NotAllowed(OrderlyError):
 class WrongState(OrderlyError):
     """The request is in a state in which this cannot be done."""
 
-    def __init__(self, request_id: str, state: str, what: str, allowed: tuple[str, ...]) -> None:
-        super().__init__(f"Request {request_id} is {state}; {what} is possible only when it is {' or '.join(allowed)}.")
+    def __init__(self, request_id: str, state: str, what: str, allowed: tuple[str, ...], hint: str = "") -> None:
+        said = f"Request {request_id} is {state}; {what} is possible only when it is {' or '.join(allowed)}. {hint}"
+        super().__init__(said.rstrip())
         self.request_id = request_id
         self.state = state
         self.allowed = allowed

@@ -6,32 +6,43 @@ thread renews; every write to the ledger carries the claim's epoch, so a process
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
+from flows.claim_upkeep import ClaimUpkeep
 from flows.frames import ROOT, Frame
-from flows.holder import end, is_gone, is_here, this_process
+from flows.holder import make_way, this_process
 from flows.masking import pointers_holding, secret_texts
-from flows.records.errors import ClaimLost, NotFound, RecordsUnavailable
+from flows.outputs import rendered_outputs, secret_outputs
+from flows.proof import Proof
+from flows.reached import Steps
+from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
-from flows.records.rows import Claim, RequestRow
+from flows.records.rows import Claim, EffectRow, LeftOver, RequestRow, UndoRow
 from flows.records.states import RequestState, StepState
+from flows.restoring import RestoringActions
+from flows.reversal import begin_undo, end_undo, named
 from flows.scope import request_frames
 from flows.settings import Settings
 from flows.step_ledger import StepLedger
 from flows.step_run import StepRun
-from flows.walk import PASSED, Passage, Pause, StepReport, Unit, Walk, passage_of
-from request_models.expressions import ExpressionError, Omitted, render
-from request_models.json_values import JsonValue
-from request_models.plan import Plan, step_of
-from request_models.secrecy import secret_pointers
+from flows.undo_ledger import UndoLedger
+from flows.undoing import Undoing, UndoUnit
+from flows.walk import PASSED, STOPPED, Passage, Pause, StepReport, Unit, Walk, passage_of
+from request_models.actions import ActionResult
+from request_models.expressions import ExpressionError
+from request_models.plan import Block, OnFailure, Plan, step_of
 
 WORKER = "orderly-worker"
 PREFECT_UI = "prefect-ui"
+FAILED_AND_UNDONE = "Failed and undone"
+"""The name of the state of a flow run that took back what a failed request had done."""
+
+_TO_RUN = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD, RequestState.UNDOING})
 
 
 @dataclass(frozen=True)
@@ -99,10 +110,10 @@ class Execution:
         request = self._records.read(lambda tx: tx.requests.get(request_id))
         if request is None:
             return End("failed", "Refused", f"Orderly has no request {request_id!r}. Nothing was done.")
-        if not self._is_ours(request, flow_run):
+        if not _is_ours(request, flow_run):
             return End("failed", "Refused", _not_its_run(request, flow_run))
         match request.state:
-            case RequestState.SCHEDULED | RequestState.IN_PROGRESS | RequestState.ON_HOLD:
+            case RequestState.SCHEDULED | RequestState.IN_PROGRESS | RequestState.ON_HOLD | RequestState.UNDOING:
                 return self._claim(request, flow_run)
             case RequestState.VALIDATING | RequestState.AWAITING_APPROVAL | RequestState.WAITING:
                 why = request.state_reason or "nothing is decided yet"
@@ -112,10 +123,6 @@ class Execution:
                 )
             case RequestState.FULFILLED:
                 return End("completed", "Completed", "The request is fulfilled already; nothing was done.")
-            case RequestState.UNDOING:
-                return End(
-                    "failed", "Refused", "The request is being undone, by a run of its own. Nothing was done here."
-                )
             case _:
                 return End(
                     "cancelled" if request.state is RequestState.CANCELLED else "failed",
@@ -123,17 +130,11 @@ class Execution:
                     f"The request ended as {request.state.value}. To have it after all, order anew; nothing was done.",
                 )
 
-    def _is_ours(self, request: RequestRow, flow_run: FlowRunIdentity) -> bool:
-        if request.flow_run_id == flow_run.flow_run_id:
-            return True
-        # The run may start before the dispatcher has recorded its id: the key's nonce then proves it is the one.
-        return request.dispatch_key is not None and request.dispatch_key == flow_run.idempotency_key
-
     def _claim(self, request: RequestRow, flow_run: FlowRunIdentity) -> Entry:
         held = self._records.read(lambda tx: tx.claims.get(request.id))
         dead_epoch: int | None = None
         if held is not None and not held.released:
-            if not self._make_way(held, self._longest_call_seconds(request)):
+            if not make_way(held, self._records.now(), self._longest_call_seconds(request)):
                 return Wait(
                     f"Process {held.holder.pid} on {held.holder.host} holds this request until {held.expires:%H:%M:%S} "
                     "UTC, longer if it goes on; waiting for it.",
@@ -146,26 +147,14 @@ class Execution:
         )
         if claim is None:
             return Wait("Another process has just taken this request; waiting for it.", seconds=1.0)
-        return Proceed(Session.begin(self._records, self._registry, self._settings, claim, self._new_stop()))
+        session = Session.begin(self._records, self._registry, self._settings, claim, flow_run, self._new_stop())
+        # Somebody may have cancelled it between the look and the claim: then it is decided anew.
+        return self.enter(request.id, flow_run) if session is None else Proceed(session)
 
     def _longest_call_seconds(self, request: RequestRow) -> float:
         plan = self._records.read(lambda tx: tx.plans.get(request.plan_digest))
         default = self._settings.step_timeout_seconds
         return max((step.timeout_seconds or default for step in plan.steps), default=default)
-
-    def _make_way(self, held: Claim, longest_call_seconds: float) -> bool:
-        """Whether the request may be taken from its holder, who is then certainly not acting any more.
-
-        On this machine a dead holder is seen to be dead, and one that stopped renewing (frozen, hung) is killed first.
-        Of another machine's process we know nothing: its claim must have expired for as long as its longest call may
-        last.
-        """
-        if is_gone(held.holder):
-            return True
-        late_seconds = (self._records.now() - held.expires).total_seconds()
-        if is_here(held.holder):
-            return late_seconds > 0 and end(held.holder)
-        return late_seconds > longest_call_seconds
 
 
 class Session:
@@ -179,6 +168,7 @@ class Session:
         claim: Claim,
         request: RequestRow,
         plan: Plan,
+        undo: UndoRow | None,
         stop: threading.Event,
     ) -> None:
         self.request = request
@@ -187,48 +177,66 @@ class Session:
         self._registry = registry
         self._settings = settings
         self._claim = claim
-        self._lost = stop
-        self._over = threading.Event()
-        self._renewal = threading.Thread(target=self._renew, name="orderly-claim", daemon=True)
-        self._renewal.start()
+        self._undo = undo
+        self._left_over: tuple[LeftOver, ...] = ()
+        self._upkeep = ClaimUpkeep(records, claim, request.state, settings.claim.ttl_seconds, stop)
         self._frames = records.read(lambda tx: request_frames(tx, plan, request, settings.public))
 
     @classmethod
     def begin(
-        cls, records: Records, registry: Registry, settings: Settings, claim: Claim, stop: threading.Event
-    ) -> Self:
+        cls,
+        records: Records,
+        registry: Registry,
+        settings: Settings,
+        claim: Claim,
+        flow_run: FlowRunIdentity,
+        stop: threading.Event,
+    ) -> Self | None:
         """Record that the request runs, and what an earlier holder left unknown. Raises ClaimLost.
 
-        `stop` is set when the claim is lost.
+        `stop` is set when the claim is lost, or when nothing more is to be begun.
+
+        None, with the claim given back, when the request is not the flow run's to run any more.
         """
 
-        def write(tx: Transaction) -> tuple[RequestRow, Plan]:
+        def write(tx: Transaction) -> tuple[RequestRow, Plan, UndoRow | None] | None:
             request = tx.requests.get_for_update(claim.request_id)
             if request is None:
                 raise NotFound("request", claim.request_id)
-            if request.state is not RequestState.IN_PROGRESS:
-                pressed = request.state is RequestState.ON_HOLD
-                request = tx.requests.move(
-                    request.id,
-                    RequestState.IN_PROGRESS,
-                    actor=PREFECT_UI if pressed else WORKER,
-                    why="Retry was pressed in Prefect, reason unknown" if pressed else "its flow run started",
-                    epoch=claim.epoch,
-                )
+            if request.state not in _TO_RUN or not _is_ours(request, flow_run):
+                tx.claims.release(claim)
+                return None
+            undo = tx.undos.get(request.id)
+            request = _taken_up(tx, request, undo, claim)
             if request.flow_run_id != claim.flow_run_id and request.dispatch_key is not None:
                 request = tx.requests.set_flow_run(request.id, claim.flow_run_id, request.dispatch_key)
+            if request.wake_at is not None:
+                tx.requests.set_wake_at(request.id, None, epoch=claim.epoch)
             tx.effects.mark_open_unknown(request.id, claim.epoch)
             tx.steps.abandon_attempts(request.id, claim.epoch, "its process ended before it had an answer")
-            return request, tx.plans.get(request.plan_digest)
+            return request, tx.plans.get(request.plan_digest), undo
 
-        request, plan = records.run(write)
-        return cls(records, registry, settings, claim, request, plan, stop)
+        begun = records.run(write)
+        return None if begun is None else cls(records, registry, settings, claim, *begun, stop)
 
     def walk(self, run: Callable[[Unit], StepReport]) -> Passage:
-        """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule."""
-        ledger = BlockLedger(self._records, self._claim)
+        """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule.
+
+        A request that is being undone goes the way back.
+        """
+        blocks = BlockLedger(self._records, self._claim)
+        reached = Steps(self._frames, blocks)
+        if self._undo is not None:
+            undone = self._undoing(run).take_back(reached.of(self.plan))
+            self._left_over = undone.left_over
+            return undone.passage
+
+        def take_back(block: Block, frame: Frame, place: str) -> tuple[Passage, str]:
+            undone = self._undoing(run).take_back(reached.within(block, frame, place))
+            return undone.passage, named(undone.left_over)
+
         most = self._settings.worker.branches
-        passage = Walk(self.plan, self._frames, ledger, run, self._lost, most).whole()
+        passage = Walk(self.plan, self._frames, blocks, run, take_back, self._upkeep.stop, most).whole()
         return passage if not passage.goes_on else self._verify(run)
 
     def _verify(self, run: Callable[[Unit], StepReport]) -> Passage:
@@ -242,20 +250,35 @@ class Session:
                 return passage
         return PASSED
 
+    def _undoing(self, run: Callable[[Unit], StepReport]) -> Undoing:
+        def adopt(unit: Unit, effect: EffectRow, answer: ActionResult) -> None:
+            ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key)
+            ledger.adopt(effect, answer, self._records.now())
+
+        stop = self._upkeep.stop
+        proof = Proof(self._registry, self._records.now, self._settings.step_timeout_seconds, stop)
+        ledger = UndoLedger(self._records, self._claim, self.request)
+        leaves = self._undo is not None and self._undo.leaves
+        return Undoing(ledger, proof, run, adopt, stop, leaves=leaves)
+
     def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""
-        supplier = self.plan.supplier_of(unit.step.path)
+        self._upkeep.look()
+        if self._upkeep.stop.is_set():
+            return StepReport(unit.step.path, StepState.STARTED, label=unit.label, pause=STOPPED.pauses[0])
+        undoes = unit if isinstance(unit, UndoUnit) else None
+        supplier = self.plan.supplier_of((undoes.forward if undoes else unit).step.path)
         ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
             unit.step,
             ledger,
-            self._registry,
-            scope=lambda: self._frames.scope(unit.frame),
+            RestoringActions(self._registry, undoes.before) if undoes and undoes.restores else self._registry,
+            scope=lambda: {**self._frames.scope(unit.frame), **(undoes.call.seen if undoes else {})},
             default_timeout_seconds=self._settings.step_timeout_seconds,
             log=log,
-            stop=self._lost,
+            stop=self._upkeep.stop,
         ).report()
-        if report.state is not StepState.STARTED:
+        if report.state is not StepState.STARTED and undoes is None:
             self._frames.put(unit.frame, unit.step.path, ledger.entry() or {"state": report.state.value})
         return replace(report, label=unit.label)
 
@@ -263,102 +286,125 @@ class Session:
         """Record where the request stands after its steps, and give the claim back.
 
         Fulfilled with its outputs if all came to an outcome; waiting if something is to be waited for; otherwise on
-        hold, for a person to choose.
+        hold, for a person to choose, or being undone where the model says so. What was undone has ended.
         """
-        if passage.failures:
-            return self._hold("; ".join(f"{report.name}: {report.message}" for report in passage.failures))
+        failed = "; ".join(f"{report.name}: {report.message}" for report in passage.failures)
+        if failed and not (self._undo and self._undo.leaves):
+            return self._hold(failed)
         if passage.pauses:
             return self._wait(passage.pauses)
+        if self._undo is not None:
+            return self._undone(self._undo)
         try:
-            outputs = self._outputs()
+            outputs = rendered_outputs(self.plan, self._frames.scope(ROOT))
         except ExpressionError as error:
             return self._hold(f"outputs: {error}")
-        epoch, secret = self._claim.epoch, list(_secret_outputs(self.plan))
+        epoch, secret = self._claim.epoch, list(secret_outputs(self.plan))
 
-        def fulfil(tx: Transaction) -> None:
-            found = pointers_holding(outputs, secret_texts(tx.secrets.all(self.request.id)))
-            sealed = tx.secrets.seal(self.request.id, "outputs", outputs, [*secret, *found])
-            tx.requests.set_outputs(self.request.id, sealed, epoch=epoch)
-            tx.requests.move(
-                self.request.id, RequestState.FULFILLED, actor=WORKER, why="every step is done", epoch=epoch
-            )
-            tx.claims.release(self._claim)
+        def fulfil(tx: Transaction, request: RequestRow) -> End:
+            found = pointers_holding(outputs, secret_texts(tx.secrets.all(request.id)))
+            sealed = tx.secrets.seal(request.id, "outputs", outputs, [*secret, *found])
+            tx.requests.set_outputs(request.id, sealed, epoch=epoch)
+            tx.requests.move(request.id, RequestState.FULFILLED, actor=WORKER, why="every step is done", epoch=epoch)
+            return End("completed", "Completed", "The request is fulfilled.")
 
-        self._records.run(fulfil)
-        return End("completed", "Completed", "The request is fulfilled.")
+        return self._leave(fulfil)
 
-    def _wait(self, pauses: tuple[Pause, ...]) -> Suspend:
+    def _wait(self, pauses: tuple[Pause, ...]) -> End | Suspend:
         """Let the worker go; the keeper wakes the request at the earliest moment that something waits for."""
-        moments = [pause.until for pause in pauses if pause.until is not None]
-        why = "; ".join(dict.fromkeys(pause.why for pause in pauses))
+        wake_at = min((pause.until for pause in pauses if pause.until is not None), default=None)
+        why, epoch = "; ".join(dict.fromkeys(pause.why for pause in pauses)), self._claim.epoch
 
-        def wait(tx: Transaction) -> None:
-            tx.requests.move(
-                self.request.id,
-                RequestState.WAITING,
-                actor=WORKER,
-                why=why,
-                epoch=self._claim.epoch,
-                wake_at=min(moments, default=None),
-            )
+        def wait(tx: Transaction, request: RequestRow) -> Suspend:
+            if self._undo is not None:
+                tx.requests.set_wake_at(request.id, wake_at, epoch=epoch)
+            else:
+                tx.requests.move(request.id, RequestState.WAITING, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
+            return Suspend(f"Request {request.id} waits: {why}")
+
+        return self._leave(wait)
+
+    def _hold(self, why: str) -> End | Suspend:
+        """Leave it to a person; where the model says so, have all that was done taken back instead."""
+        epoch = self._claim.epoch
+
+        def hold(tx: Transaction, request: RequestRow) -> End:
+            if self._undo is None and self.plan.on_failure is OnFailure.UNDO:
+                begin_undo(tx, request, RequestState.FAILED, WORKER, why, epoch=epoch)
+                return End("failed", "Failed", f"{why} What it did is taken back, in a run of its own.")
+            said = why
+            if self._undo is not None:
+                tx.undos.set_left_over(request.id, self._left_over)
+                said = f"Not all was taken back. What remains: {named(self._left_over)}."
+            tx.requests.move(request.id, RequestState.ON_HOLD, actor=WORKER, why=said, epoch=epoch)
+            return End("failed", "Failed", said)
+
+        return self._leave(hold)
+
+    def _undone(self, undo: UndoRow) -> End | Suspend:
+        def end(tx: Transaction, _: RequestRow) -> End:
+            row = end_undo(tx, undo, self._left_over, actor=WORKER, epoch=self._claim.epoch)
+            if row.state is RequestState.CANCELLED:
+                return End("cancelled", "Cancelled", row.state_reason)
+            name = FAILED_AND_UNDONE if row.state is RequestState.FAILED else row.state.value.capitalize()
+            return End("failed", name, row.state_reason)
+
+        return self._leave(end)
+
+    def _leave(self, write: Callable[[Transaction, RequestRow], End | Suspend]) -> End | Suspend:
+        """Record where the request stands and give the claim back.
+
+        If somebody changed meanwhile what is to become of it, it is left to them. Raises ClaimLost.
+        """
+
+        def leave(tx: Transaction) -> End | Suspend:
+            request = tx.requests.get_for_update(self.request.id)
+            if request is not None and request.state is self.request.state:
+                end = write(tx, request)
+            else:
+                tx.claims.check(self.request.id, self._claim.epoch)
+                why = "" if request is None else request.state_reason
+                end = End("cancelled", "Cancelled", f"{why} What was done is taken back in a run of its own.".strip())
             tx.claims.release(self._claim)
+            return end
 
-        self._records.run(wait)
-        return Suspend(f"Request {self.request.id} waits: {why}")
-
-    def _hold(self, why: str) -> End:
-        def hold(tx: Transaction) -> None:
-            tx.requests.move(self.request.id, RequestState.ON_HOLD, actor=WORKER, why=why, epoch=self._claim.epoch)
-            tx.claims.release(self._claim)
-
-        self._records.run(hold)
-        return End("failed", "Failed", why)
-
-    def _outputs(self) -> dict[str, JsonValue]:
-        scope = self._frames.scope(ROOT)
-        rendered: dict[str, JsonValue] = {}
-        for output in self.plan.outputs:
-            value = render(output.value, scope)
-            if isinstance(value, Omitted):
-                continue
-            shown: dict[str, JsonValue] = {"value": value}
-            if output.url is not None:
-                shown["url"] = cast(JsonValue, render(output.url, scope))
-            rendered[output.name] = shown
-        return rendered
+        return self._records.run(leave)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         """Stop renewing. A claim `finish` did not give back runs out by itself; the keeper starts the request again."""
-        self._over.set()
-        self._renewal.join()
+        self._upkeep.end()
 
-    def _renew(self) -> None:
-        ttl = timedelta(seconds=self._settings.claim.ttl_seconds)
-        while not self._over.wait(ttl.total_seconds() / 3):
-            try:
-                self._records.run(lambda tx: tx.claims.renew(self._claim, ttl))
-            except ClaimLost:
-                self._lost.set()
-                return
-            except RecordsUnavailable:
-                # The claim lives on for two more rounds, and every write checks it anyway.
-                continue
+
+def _taken_up(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim: Claim) -> RequestRow:
+    """Have the request in a state in which it runs: forward, or, once its undo was begun, back."""
+    to = RequestState.IN_PROGRESS if undo is None else RequestState.UNDOING
+    if request.state is to:
+        return request
+    pressed = request.state is RequestState.ON_HOLD
+    actor = PREFECT_UI if pressed else WORKER
+    why = "Retry was pressed in Prefect, reason unknown" if pressed else "its flow run started"
+    return tx.requests.move(request.id, to, actor=actor, why=why, epoch=claim.epoch)
+
+
+def _is_ours(request: RequestRow, flow_run: FlowRunIdentity) -> bool:
+    if request.flow_run_id == flow_run.flow_run_id:
+        return True
+    # The run may start before the dispatcher has recorded its id: the key's nonce then proves it is the one.
+    return request.dispatch_key is not None and request.dispatch_key == flow_run.idempotency_key
 
 
 def _not_its_run(request: RequestRow, flow_run: FlowRunIdentity) -> str:
     if (flow_run.idempotency_key or "").startswith(f"orderly:{request.id}:"):
+        if request.state.ended:
+            ended = f"Request {request.id} ended as {request.state.value}: {request.state_reason}"
+            return f"{ended} To have it after all, order anew. Nothing was done here."
+        if request.state is RequestState.UNDOING:
+            return f"What request {request.id} did is taken back, in a run of its own. Nothing was done here."
         return f"Request {request.id} goes on in another run, since this one was lost. Nothing was done here."
     return (
         f"Orderly did not start this run for request {request.id}, so nothing was done. Orders come over Orderly's "
         "API; a failed request is retried on its own flow run."
     )
-
-
-def _secret_outputs(plan: Plan) -> Iterator[str]:
-    for output in plan.outputs:
-        if output.secret:
-            yield f"/{output.name}/value"
-        yield from secret_pointers(output.value, f"/{output.name}/value")

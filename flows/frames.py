@@ -5,7 +5,7 @@ the frames within it. Nothing here is stored, logged or handed to Prefect: secre
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +62,15 @@ class Frames:
         """Tell what came of a step, group or loop."""
         with self._lock:
             self._entries.setdefault(frame.key, {})[path] = entry
+
+    def forget(self, frame: Frame, paths: Iterable[str]) -> None:
+        """Have steps untold in a frame and in all frames within it: what they did was taken back."""
+        gone = frozenset(paths)
+        with self._lock:
+            for key, entries in self._entries.items():
+                if not frame.key or key == frame.key or key.startswith(f"{frame.key}/"):
+                    for path in gone & entries.keys():
+                        del entries[path]
 
     def entry(self, frame: Frame, path: str) -> Entry | None:
         """What came of a step in a frame; None before it has come to anything."""

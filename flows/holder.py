@@ -4,10 +4,11 @@ import os
 import signal
 import socket
 import time
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
-from flows.records.rows import Holder
+from flows.records.rows import Claim, Holder
 
 _GONE_WITHIN_SECONDS = 5.0
 
@@ -55,6 +56,20 @@ def end(process: Holder) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def make_way(held: Claim, now: datetime, longest_call_seconds: float) -> bool:
+    """Whether the request may be taken from its holder, who is then certainly not acting any more.
+
+    On this machine a dead holder is seen to be dead, and one that stopped renewing (frozen, hung) is killed first. Of
+    another machine's process we know nothing: its claim must have expired for as long as its longest call may last.
+    """
+    if is_gone(held.holder):
+        return True
+    late_seconds = (now - held.expires).total_seconds()
+    if is_here(held.holder):
+        return late_seconds > 0 and end(held.holder)
+    return late_seconds > longest_call_seconds
 
 
 @cache

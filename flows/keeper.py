@@ -23,7 +23,7 @@ from flows.dispatch import (
     start_again,
 )
 from flows.holder import is_gone
-from flows.lifecycle import RETRY
+from flows.outbox_kinds import RETRY
 from flows.publishing import prefect_client
 from flows.reconciliation import (
     Finding,
@@ -42,7 +42,7 @@ from flows.records.states import RequestState
 from flows.settings import KeeperSettings, Settings
 from flows.wiring import Application
 
-_WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD)
+_WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD, RequestState.UNDOING)
 _DEPLOYMENTS_EVERY = 30.0
 _WAKES_AT_ONCE = 50
 
@@ -163,7 +163,10 @@ def _wake(tx: Transaction, request: RequestRow) -> None:
     """Let a request go on, unless somebody changed it since it was looked at."""
     current = tx.requests.get_for_update(request.id)
     if current is not None and current.version == request.version:
-        tx.requests.move(request.id, RequestState.IN_PROGRESS, actor=KEEPER, why="its time has come")
+        if current.state is RequestState.UNDOING:
+            tx.requests.set_wake_at(request.id, None)
+        else:
+            tx.requests.move(request.id, RequestState.IN_PROGRESS, actor=KEEPER, why="its time has come")
         tx.outbox.put(RETRY, request.id, {})
 
 

@@ -20,10 +20,12 @@ from flows.errors import (
     UnknownModel,
     WrongState,
 )
+from flows.outbox_kinds import DISPATCH, RETRY
 from flows.records.errors import Conflict
 from flows.records.records import Records, Transaction
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow
 from flows.records.states import RequestState
+from flows.reversal import Reverse, being_undone, cancel, resume_undo, undo
 from flows.scope import Scope, order_scope
 from request_models.calendars import calendar_from_json
 from request_models.errors import ExpressionError
@@ -38,10 +40,6 @@ FOR_OTHERS = "requests:for-others"
 CREATE = "requests:create"
 READ = "requests:read"
 ACT = "requests:act"
-
-DISPATCH = "dispatch"
-RETRY = "retry"
-"""Kinds of outbox rows: start a flow run for the request; wake the one it has."""
 
 ORDERLY = "orderly"
 """The actor of what follows from a rule, not from a person."""
@@ -193,6 +191,7 @@ class Lifecycle:
     def retry(self, request_id: str, caller: Caller, why: str) -> RequestRow:
         """Let a request that is on hold go on from its failed step; what is done stays done (invariant 6).
 
+        One whose undo is on hold goes on being undone: nobody wants what it was for any more.
         Raises RequestNotFound, NotAllowed, WrongState.
         """
         caller.require(ACT)
@@ -203,7 +202,10 @@ class Lifecycle:
             if request is None:
                 raise RequestNotFound(request_id)
             if request.state is not RequestState.ON_HOLD:
-                raise WrongState(request_id, request.state.value, "a retry", (RequestState.ON_HOLD.value,))
+                allowed = (RequestState.ON_HOLD.value,)
+                raise WrongState(request_id, request.state.value, "a retry", allowed, being_undone(request))
+            if tx.undos.get(request_id) is not None:
+                return resume_undo(tx, request, caller.person.id, why or "retry")
             now = self._records.now()
             row = tx.requests.move(
                 request_id, RequestState.IN_PROGRESS, actor=caller.person.id, why=why or "retry", at=now
@@ -212,6 +214,33 @@ class Lifecycle:
             return row
 
         return self._records.run(retry)
+
+    def cancel(self, request_id: str, caller: Caller, why: str, *, leaves: bool = False) -> RequestRow:
+        """Cancel a request, in any state before its end: what runs is stopped, what was done is taken back.
+
+        With `leaves` it ends even if not all can be taken back. Cancelling it again changes nothing. Raises
+        RequestNotFound, NotAllowed, WrongState.
+        """
+        return self._reverse(cancel, request_id, caller, why, leaves)
+
+    def undo(self, request_id: str, caller: Caller, why: str, *, leaves: bool = False) -> RequestRow:
+        """Take back all that a request did that is on hold, which then has failed, or fulfilled, then cancelled.
+
+        With `leaves` it ends even if not all can be taken back. Raises RequestNotFound, NotAllowed, WrongState.
+        """
+        return self._reverse(undo, request_id, caller, why, leaves)
+
+    def _reverse(self, reverse: Reverse, request_id: str, caller: Caller, why: str, leaves: bool) -> RequestRow:
+        caller.require(ACT)
+        self.get(request_id, caller)
+
+        def write(tx: Transaction) -> RequestRow:
+            request = tx.requests.get_for_update(request_id)
+            if request is None:
+                raise RequestNotFound(request_id)
+            return reverse(tx, request, caller.person.id, why, leaves)
+
+        return self._records.run(write)
 
     def hold(self, request_id: str, *, actor: str, why: str) -> RequestRow:
         """Put a request that runs on hold, for a person to decide. Raises IllegalTransition in any other state."""

@@ -35,7 +35,7 @@ def read_before(action: Action, call: ActionCall) -> JsonValue:
         refuse_what_is_not_json(value)
         return value
 
-    return _looked(action, read)
+    return look(action, read)
 
 
 def find(
@@ -50,7 +50,7 @@ def find(
     That nothing is there counts only when the call can no longer be under way: until then it waits, and looks again.
     """
     probe = cast(Probes, action).probe
-    finding = _looked(action, lambda: probe(call()))
+    finding = look(action, lambda: probe(call()))
     if finding.presence is not Presence.ABSENT:
         return finding
     settles = action.spec.settles.total_seconds()
@@ -60,13 +60,13 @@ def find(
     call().log(f"{finding.seen} The call may still be under way: looking again in {left:.0f} s.")
     if stop.wait(min(left, settles)):  # a clock that went back must not make it longer
         return Finding(Presence.CANNOT_TELL, "There was no time to look again.")
-    return _looked(action, lambda: probe(call()))
+    return look(action, lambda: probe(call()))
 
 
-def _looked(action: Action, look: Callable[[], T]) -> T:
+def look(action: Action, looking: Callable[[], T]) -> T:
     """The answer. Raises ActionFailed, for a connector's bug too; never as unknown, since looking has no effect."""
     try:
-        return look()
+        return looking()
     except ActionFailed as error:
         if error.error_class is ErrorClass.UNKNOWN:
             error.error_class = ErrorClass.TRANSIENT

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal, Protocol
 
-from flows.execution import PREFECT_UI
+from flows.execution import FAILED_AND_UNDONE, PREFECT_UI
 from flows.records.rows import AuditEvent, Claim, Holder, RequestRow, StepRow
 from flows.records.states import RequestState, StepState
 
@@ -20,7 +20,7 @@ SOON = 2.0
 STALE = 45.0
 """Seconds: longer than a flow run's process takes to start and enter, or to report what it has recorded."""
 
-_TO_RUN = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS})
+_TO_RUN = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.UNDOING})
 
 
 class RunSeen(Protocol):
@@ -132,7 +132,7 @@ def _examine_to_run(  # noqa: PLR0911 - one case a type of state
         case "CRASHED" | "FAILED":
             return StartAgain(f"its run ended without an outcome: {run.message}", after=ended, crashed=True)
         case "COMPLETED":
-            return StartAgain("its run shows Completed, but the request is not fulfilled", after=ended)
+            return StartAgain(f"its run shows Completed, but the request is {request.state.value}", after=ended)
         case "RUNNING" | "PENDING":
             # With nobody's claim on it, it may be starting now.
             after = SOON if runner is Runner.LEFT else STALE
@@ -141,7 +141,7 @@ def _examine_to_run(  # noqa: PLR0911 - one case a type of state
             # Its worker is about to end it; without one, nobody is.
             return Hold(PREFECT_UI, "its run was cancelled in Prefect, reason unknown", after=STALE)
         case "PAUSED":
-            return Wake()
+            return None if request.wake_at is not None else Wake()
         case _:
             return None
 
@@ -166,7 +166,7 @@ def _shown(request: RequestRow) -> Show | None:
         case RequestState.CANCELLED:
             return Show("cancelled", "Cancelled", request.state_reason)
         case RequestState.FAILED:
-            return Show("failed", "Failed and undone", f"{request.state_reason} To have it after all, order anew.")
+            return Show("failed", FAILED_AND_UNDONE, f"{request.state_reason} To have it after all, order anew.")
         case _:
             return None
 

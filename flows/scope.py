@@ -55,7 +55,8 @@ def request_frames(
     )
     if request.values is not None:
         scope["values"] = tx.secrets.reveal(request.id, request.values)
-    ended = [row for row in tx.steps.all(request.id) if row.state is not StepState.STARTED]
+    untold = {StepState.STARTED, StepState.UNDONE}
+    ended = [row for row in tx.steps.all(request.id) if row.state not in untold]
     return Frames(scope, {(row.path, row.item_key): step_entry(tx, row) for row in ended})
 
 

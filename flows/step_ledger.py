@@ -95,8 +95,9 @@ class StepLedger:
         return self._records.now()
 
     def row(self) -> StepRow | None:
-        """The step as recorded, None before it was reached."""
-        return self._records.read(lambda tx: tx.steps.get(self._id, self._step.path, item_key=self._item))
+        """The step as recorded, None before it was reached, and after it was undone."""
+        row = self._records.read(lambda tx: tx.steps.get(self._id, self._step.path, item_key=self._item))
+        return None if row is None or row.state is StepState.UNDONE else row
 
     def entry(self) -> Entry | None:
         """What expressions see of the step, None for one that could not even be evaluated."""

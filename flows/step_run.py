@@ -15,11 +15,11 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from connectors.errors import UnknownAction
-from connectors.registry import Registry
 from flows.looking import find, read_before
 from flows.masking import masked, secret_texts
 from flows.records.rows import AttemptRow, EffectRow, StepRow
 from flows.records.states import AttemptOutcome, EffectState, StepState
+from flows.restoring import Actions
 from flows.scope import Scope
 from flows.step_ledger import Failure, Intent, Sending, StepLedger
 from flows.walk import Pause, StepReport
@@ -69,7 +69,7 @@ class StepRun:
         self,
         step: Step,
         ledger: StepLedger,
-        registry: Registry,
+        registry: Actions,
         *,
         scope: Callable[[], Scope],
         default_timeout_seconds: float,

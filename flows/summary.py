@@ -7,10 +7,11 @@ import html
 import re
 from collections.abc import Sequence
 
-from flows.execution import End, Suspend
+from flows.execution import FAILED_AND_UNDONE, End, Suspend
 from flows.records.rows import RequestRow
-from flows.records.states import StepState
+from flows.records.states import RequestState, StepState
 from flows.settings import Settings
+from flows.undo_ledger import is_undo
 from flows.walk import StepReport
 from request_models.plan import Plan, Step
 
@@ -32,7 +33,7 @@ def summarise(
         f"# {_text(title_of(plan))}",
         f"Request [{request.id}]({link}), ordered by {_text(request.requester.name or request.requester.id)}.",
         f"**{_text(end.name if isinstance(end, End) else 'Waiting')}**: {_text(end.message)}",
-        _steps(plan.steps, reports),
+        _steps(() if request.state is RequestState.UNDOING else plan.steps, reports),
         _next(end, reports, settings),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -44,13 +45,17 @@ def title_of(plan: Plan) -> str:
 
 
 def _steps(steps: Sequence[Step], reports: Sequence[StepReport]) -> str:
-    """A line a step; of a loop, a line an item."""
+    """A line a step, of a loop a line an item; then a line for each call of an undo, in their order."""
     lines = ["| step | action | state | effect |", "|---|---|---|---|"]
     for step in steps:
         reported: dict[str, StepReport | None] = {one.name: one for one in reports if one.path == step.path}
         for name, report in sorted((reported or {step.path: None}).items()):
             state, effect = _state_and_effect(report)
             lines.append(f"| {_text(name)} | {_text(step.uses)} | {state} | {effect} |")
+    for report in reports:
+        if is_undo(report.path):
+            state, _ = _state_and_effect(report)
+            lines.append(f"| {_text(report.name)} | | {state} | |")
     return "\n".join(lines)
 
 
@@ -69,6 +74,8 @@ def _next(end: End | Suspend, reports: Sequence[StepReport], settings: Settings)
     failed = next((report for report in reports if report.state is StepState.FAILED), None)
     if isinstance(end, Suspend) or end.kind != "failed":
         return ""
+    if end.name == FAILED_AND_UNDONE:
+        return "## What to do next\n\nThe request has ended. To have it after all, order anew."
     if failed is None:
         return "## What to do next\n\nMend what the message above names, then press **Retry** on this flow run."
     return (

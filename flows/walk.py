@@ -11,13 +11,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Protocol
 
+from flows.decisions import Decision, Decisions
 from flows.frames import ROOT, Frame, Frames
 from flows.records.states import StepState
+from flows.telling import Teller
 from request_models.expressions import ExpressionError, evaluate
 from request_models.json_values import JsonValue, digest_of
-from request_models.plan import Block, Expression, Group, Loop, OnFailure, Parallel, Plan, Step
+from request_models.plan import Block, Expression, Group, Loop, OnFailure, Parallel, Plan, Step, steps_of
 
 
 @dataclass(frozen=True)
@@ -81,33 +82,21 @@ class Passage:
 
 
 PASSED = Passage()
+STOPPED = Passage(pauses=(Pause("it is to stop"),))
 
+TakeBack = Callable[[Block, Frame, str], tuple[Passage, str]]
+"""Takes back what a block did, in the item of a loop it stands in; its place in the plan is given too.
 
-@dataclass(frozen=True)
-class Decision:
-    """What a block decided, once: its condition, or the items of its loop by key; and how it ended, and why."""
-
-    when: bool | None = None
-    items: tuple[tuple[str, JsonValue], ...] = ()
-    ended: StepState | None = None
-    message: str = ""
-
-
-class Decisions(Protocol):
-    """The record of what blocks decided and how they ended."""
-
-    def recorded(self, place: str, item_key: str) -> Decision | None: ...
-
-    def record(self, place: str, item_key: str, decision: Decision) -> Decision: ...
-
-    def ended(self, place: str, item_key: str, state: StepState, message: str = "") -> None: ...
+Gives how far that came, and in words what was left.
+"""
 
 
 class Walk:
     """Goes through a plan once, from wherever its records stand.
 
-    `run` brings a step to its outcome, or reports the one on record, and tells the frames of it. `stop` is set when
-    nothing new may be begun. `most_at_once` bounds the branches that run at the same time.
+    `run` brings a step to its outcome, or reports the one on record, and tells the frames of it. `take_back` is for
+    blocks with `on_failure: undo`. `stop` is set when nothing new may be begun. `most_at_once` bounds the branches that
+    run at the same time.
     """
 
     def __init__(
@@ -116,13 +105,16 @@ class Walk:
         frames: Frames,
         decisions: Decisions,
         run: Callable[[Unit], StepReport],
+        take_back: TakeBack,
         stop: threading.Event,
         most_at_once: int = 8,
     ) -> None:
         self._plan = plan
         self._frames = frames
         self._decisions = decisions
+        self._teller = Teller(frames, decisions)
         self._run = run
+        self._take_back = take_back
         self._stop = stop
         self._most_at_once = most_at_once
 
@@ -140,28 +132,42 @@ class Walk:
     def _block(self, block: Block, frame: Frame, place: str) -> Passage:
         recorded = self._decisions.recorded(place, frame.key)
         if recorded is not None and recorded.ended is not None:
-            self._tell_ended(block, frame, place, recorded)
+            self._teller.ended(block, frame, place, recorded)
             return PASSED
+        failed = self._decisions.recorded(f"{place}/undo", frame.key)
+        if failed is not None:
+            return self._taken_back(block, frame, place, failed.message)
         try:
             passage = self._entered(block, frame, place)
         except ExpressionError as error:
             report = StepReport(block.path or place, StepState.FAILED, message=str(error), label=block.path)
             passage = Passage((report,))
-        if passage.failures and not passage.pauses and block.on_failure is OnFailure.CONTINUE:
-            return self._went_on(block, frame, place, passage)
-        return passage
+        if not passage.failures or passage.pauses or self._stop.is_set():
+            return passage
+        match block.on_failure:
+            case OnFailure.CONTINUE:
+                return self._went_on(block, frame, place, passage)
+            case OnFailure.UNDO:
+                why = _said(passage)
+                self._decisions.record(f"{place}/undo", frame.key, Decision(message=why))
+                return self._taken_back(block, frame, place, why)
+            case OnFailure.HOLD:
+                return passage
 
     def _entered(self, block: Block, frame: Frame, place: str) -> Passage:
         match block:
             case Step():
                 if block.loop is None:
-                    return passage_of(self._run(Unit(block, frame)))
-                once = lambda item, _: passage_of(self._run(Unit(block, item)))  # noqa: E731 - one line beats a name
+                    return self._step(Unit(block, frame))
+                once = lambda item, _: self._step(Unit(block, item))  # noqa: E731 - one line beats a name
                 return self._loop(block, block.loop, frame, place, once)
             case Group():
                 return self._group(block, frame, place)
             case Parallel():
                 return self._parallel(block, frame, place)
+
+    def _step(self, unit: Unit) -> Passage:
+        return STOPPED if self._stop.is_set() else passage_of(self._run(unit))
 
     def _group(self, group: Group, frame: Frame, place: str) -> Passage:
         if not self._holds(group.when, frame, place):
@@ -200,7 +206,7 @@ class Walk:
         works = [self._in_context(partial(self._item, one, place, body, goes_on)) for one in inner]
         passage = _joined(_at_once(works, loop.concurrency, lambda done: goes_on or not done.failures))
         if not passage.pauses and (goes_on or not passage.failures):
-            self._tell_loop(block, frame, inner, place, StepState.FAILED if passage.failures else StepState.DONE)
+            self._teller.loop(block, frame, inner, place, StepState.FAILED if passage.failures else StepState.DONE)
         if passage.goes_on:
             self._end(block, frame, place, StepState.DONE)
         return passage
@@ -256,47 +262,26 @@ class Walk:
     def _end(self, block: Block, frame: Frame, place: str, state: StepState) -> None:
         self._decisions.record(place, frame.key, Decision())
         self._decisions.ended(place, frame.key, state)
-        self._tell_unreached(block, frame, state)
+        self._teller.unreached(block, frame, state)
 
     def _went_on(self, block: Block, frame: Frame, place: str, passage: Passage) -> Passage:
         """A failure that the model goes on without: recorded as the block's end, so that no retry takes it up."""
         self._decisions.record(place, frame.key, Decision())
         self._decisions.ended(place, frame.key, StepState.FAILED, _said(passage))
-        self._tell_unreached(block, frame, StepState.FAILED)
+        self._teller.unreached(block, frame, StepState.FAILED)
         return PASSED
 
-    def _tell_ended(self, block: Block, frame: Frame, place: str, decision: Decision) -> None:
-        """Tell the frames of a block that ended in an earlier entry."""
-        assert decision.ended is not None
-        loop = None if isinstance(block, Parallel) else block.loop
-        listed = self._decisions.recorded(f"{place}/items", frame.key)
-        if loop is not None and listed is not None and isinstance(block, Step | Group):
-            inner = [frame.inner(block.path, key, item) for key, item in listed.items]
-            self._tell_loop(block, frame, inner, place, decision.ended)
-        self._tell_unreached(block, frame, decision.ended)
-
-    def _tell_loop(
-        self, block: Step | Group, frame: Frame, inner: Iterable[Frame], place: str, state: StepState
-    ) -> None:
-        """The `items` of a loop: each with what came of it, of the step itself or of the steps in the group."""
-        items: list[object] = []
-        for one in inner:
-            recorded = self._decisions.recorded(f"{place}/item", one.key)
-            ended = StepState.SKIPPED if recorded is None or recorded.ended is None else recorded.ended
-            entries = self._frames.inside(one)
-            came_of_it = entries.get(block.path, {}) if isinstance(block, Step) else {"steps": entries}
-            items.append({"item": one.item, "state": ended.value, **came_of_it})
-        self._frames.put(frame, block.path, {"state": state.value, "items": items})
-
-    def _tell_unreached(self, block: Block, frame: Frame, state: StepState) -> None:
-        """What was not reached in a block that is behind counts as skipped; its own state can be read."""
-        for inner in _read_outside(block):
-            if self._frames.entry(frame, inner.path) is None:
-                looped = isinstance(inner, Step | Group) and inner.loop is not None
-                self._frames.put(frame, inner.path, {"state": "skipped", **({"items": []} if looped else {})})
-        if block.path and not isinstance(block, Step) and self._frames.entry(frame, block.path) is None:
-            looped = isinstance(block, Group) and block.loop is not None
-            self._frames.put(frame, block.path, {"state": state.value, **({"items": []} if looped else {})})
+    def _taken_back(self, block: Block, frame: Frame, place: str, why: str) -> Passage:
+        """Have what a failed block did taken back, and the block as if it had never run; it failed all the same."""
+        undone, left = self._take_back(block, frame, place)
+        if undone.goes_on:
+            steps = [step.path for step in steps_of((block,))]
+            self._decisions.forget(place, frame.key, steps)
+            self._frames.forget(frame, steps)
+            but = f", but for {left}" if left else ""
+            why = f"{why.rstrip('.')}. What it did was taken back{but}; a retry does it again."
+        label = f"{frame.label}{block.path}" or place
+        return Passage((StepReport(block.path or place, StepState.FAILED, message=why, label=label),)) | undone
 
     @staticmethod
     def _in_context(work: Callable[[], Passage]) -> Callable[[], Passage]:
@@ -352,26 +337,3 @@ def _one_by_one(works: Iterable[Callable[[], Passage]], goes_on: Callable[[Passa
         yield passage
         if not goes_on(passage):
             return
-
-
-def _read_outside(block: Block) -> Iterator[Block]:
-    """The blocks in a block that can be read from outside it: those in a loop cannot."""
-    match block:
-        case Step():
-            yield block
-        case Group(loop=None, blocks=inner, alternative=alternative):
-            for one in (*inner, *alternative):
-                yield from _named(one)
-        case Group(blocks=_, alternative=alternative):
-            for one in alternative:
-                yield from _named(one)
-        case Parallel(branches=branches):
-            for one in branches:
-                yield from _named(one)
-
-
-def _named(block: Block) -> Iterator[Block]:
-    if block.path:
-        yield block
-    if not isinstance(block, Step):
-        yield from _read_outside(block)

@@ -102,8 +102,8 @@ class ActionSpec:
     needs `hosts:`. `lifetime_argument` names an argument that, when given, makes a call take a token: the duration for
     which the system promises to honour it (`per_call`).
 
-    `reads_before` and `probes` say that the action is `ReadsBefore` and `Probes`. An absence that a probe sees earlier
-    than `settles` after the call ended is no proof: the call may still be under way, or not be seen everywhere yet.
+    `reads_before`, `probes`, `restores`: the action is `ReadsBefore`, `Probes`, `Restores`. An absence that a probe
+    sees earlier than `settles` after the call ended is no proof: the call may still be under way, or not be seen yet.
 
     The rest is for the compiler only, and may change while the interface stays the same: `hazards` are those of
     arguments, by name; `known_hosts` the hosts and groups there are, None when that cannot be told without asking other
@@ -125,6 +125,7 @@ class ActionSpec:
     lifetime_argument: str | None = None
     reads_before: bool = False
     probes: bool = False
+    restores: bool = False
     settles: timedelta = timedelta(0)
     hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict, compare=False)
     known_hosts: frozenset[str] | None = field(default=None, compare=False)
@@ -255,6 +256,17 @@ class Probes(Protocol):
         """Look whether the effect of a call that may have arrived is there, by its token, its mark, or `call.pre_read`.
 
         It changes nothing. Raises ActionFailed when it cannot look.
+        """
+
+
+@runtime_checkable
+class Restores(Protocol):
+    """An action whose spec says `restores`: what it changed, or made where nothing was, can be put back as it was."""
+
+    def restore(self, call: ActionCall, before: JsonValue) -> ActionResult:
+        """Put back what was there before a call with these arguments, None where nothing was there.
+
+        `before` is what the call's own answer said of it. Sent again exactly, it must be harmless. Raises ActionFailed.
         """
 
 

@@ -114,6 +114,11 @@ class Call:
     """JSON pointers into the result, `*` for any index or key, whose values are secret by the action's result type."""
 
 
+def call_fields(call: Call) -> dict[str, Any]:
+    """What makes a call, by name, to make a call of another kind of it."""
+    return {of.name: getattr(call, of.name) for of in fields(Call)}
+
+
 @dataclass(frozen=True)
 class UndoAction(Call):
     """One action that takes an effect back; its values may read `args`, `result` and `item` of the forward call."""

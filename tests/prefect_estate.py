@@ -32,7 +32,7 @@ from flows.settings import Settings
 from flows.wiring import Application
 from request_models.actions import EffectClass
 from request_models.json_values import JsonValue
-from request_models.plan import Due, Literal, MapOf, Owners, Plan, Step
+from request_models.plan import Due, Expression, Literal, MapOf, Owners, Plan, Step, Undo, UndoAction
 from waiting import wait_until
 
 PYTHON = sys.executable
@@ -64,7 +64,7 @@ class Act:
     def run(self, call):
         folder = Path(call.arguments["folder"])
         call.log(f"acting on {folder.name} for {call.step_path}")
-        self._wait_at(folder / f"gate-before-{call.step_path}")
+        self._wait_at(folder / f"gate-before-{call.step_path}", call)
         if (folder / f"broken-{call.step_path}").exists():
             raise ActionFailed("The world is broken.", error_class=ErrorClass.PERMANENT, code="broken")
         if (folder / f"fatal-{call.step_path}").exists():
@@ -78,24 +78,52 @@ class Act:
         if line not in made:
             with effects.open("a") as out:
                 out.write(line + "\\n")
-        self._wait_at(folder / f"gate-after-{call.step_path}")
+        self._wait_at(folder / f"gate-after-{call.step_path}", call)
         return ActionResult(Outcome.MADE, {"line": line})
 
-    def _wait_at(self, gate):
+    def _wait_at(self, gate, call):
         if gate.exists():
             gate.with_name(gate.name + "-reached").write_text(str(os.getpid()))
             while gate.exists():
+                if gate.with_name("heeds-cancelling").exists() and call.cancelled():
+                    raise ActionFailed("Stopped.", error_class=ErrorClass.TRANSIENT, code="cancelled")
                 time.sleep(0.02)
+
+
+class TakeBack(Act):
+    spec = ActionSpec(
+        name="probe.take_back",
+        title="Take a line out of a folder",
+        arguments=ObjectType(
+            members={
+                "folder": Member(type=StringType(), required=True),
+                "line": Member(type=StringType(), required=True),
+            }
+        ),
+        result=AnyType(),
+        effect=EffectClass.IDEMPOTENT,
+    )
+
+    def run(self, call):
+        folder = Path(call.arguments["folder"])
+        self._wait_at(folder / f"gate-before-{call.step_path}", call)
+        effects = folder / "effects"
+        left = [line for line in effects.read_text().splitlines() if line != call.arguments["line"]]
+        effects.write_text("".join(line + "\\n" for line in left))
+        with (folder / "undone").open("a") as undone:
+            undone.write(f"{call.step_path}\\n")
+        self._wait_at(folder / f"gate-after-{call.step_path}", call)
+        return ActionResult(Outcome.CHANGED, {})
 
 
 class Probe:
     name = "probe"
 
     def find(self, name):
-        return Act() if name == "probe.act" else None
+        return {"probe.act": Act, "probe.take_back": TakeBack}.get(name, lambda: None)()
 
     def names(self):
-        return ["probe.act"]
+        return ["probe.act", "probe.take_back"]
 
     def content(self, digest):
         return None
@@ -198,6 +226,14 @@ class Target:
     def calls(self) -> list[str]:
         """The steps that were called, one entry for each call."""
         return self._steps("calls")
+
+    def undone(self) -> list[str]:
+        """The calls of undos, by their paths, one entry for each."""
+        return self._steps("undone")
+
+    def heed_cancelling(self) -> None:
+        """Have the steps that wait at a gate stop when they are told to."""
+        (self.folder / "heeds-cancelling").touch()
 
     def _steps(self, name: str) -> list[str]:
         file = self.folder / name
@@ -362,6 +398,15 @@ def read_flow_run(client: SyncPrefectClient, flow_run_id: str | UUID) -> FlowRun
     return client.read_flow_run(UUID(str(flow_run_id)))
 
 
+TAKE_BACK = UndoAction(
+    uses="probe.take_back",
+    contract="1",
+    effect=EffectClass.IDEMPOTENT,
+    arguments=MapOf({"folder": Expression("args.folder"), "line": Expression("result.line")}),
+    timeout_seconds=120,
+)
+
+
 def plan_of(model: str, target: Target, steps: Iterable[str]) -> Plan:
     arguments: JsonValue = str(target.folder)
     return Plan(
@@ -382,6 +427,7 @@ def plan_of(model: str, target: Target, steps: Iterable[str]) -> Plan:
                 effect=EffectClass.TAKES_TOKEN,
                 arguments=MapOf({"folder": Literal(arguments)}),
                 timeout_seconds=120,
+                undo=Undo(actions=(TAKE_BACK,)),
             )
             for step in steps
         ),

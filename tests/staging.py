@@ -113,7 +113,7 @@ def expression(source: str, *, secret: bool = False) -> Expression:
 
 def run_of(request: RequestRow) -> FlowRunIdentity:
     """The flow run that the dispatcher made for a request."""
-    return FlowRunIdentity(f"run-of-{request.id}", request.dispatch_key)
+    return FlowRunIdentity(f"run-{request.dispatches}-of-{request.id}", request.dispatch_key)
 
 
 @dataclass
@@ -154,6 +154,13 @@ class House:
 
             session.finish(session.walk(run))
         return seen
+
+    def dispatched(self, request: RequestRow) -> RequestRow:
+        """The request as it is, with the key of the flow run that the dispatcher would make for it now."""
+        row = self.now(request)
+        assert row.dispatch_key is not None
+        assert row.flow_run_id is None, "it has its flow run"
+        return row
 
     def now(self, request: RequestRow) -> RequestRow:
         found = self.records.read(lambda tx: tx.requests.get(request.id))

@@ -135,6 +135,7 @@ class AwsConnector:
             documentation=_plain(operation.documentation),
             reads_before=effect.before is not None,
             probes=effect.probes,
+            restores=effect.restore is not None,
             settles=effect.settles,
         )
 

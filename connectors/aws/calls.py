@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from connectors.aws.clients import Clients
-from connectors.aws.effect_shapes import FOUND
+from connectors.aws.effect_shapes import BEFORE, FOUND
 from connectors.aws.effects import Before, Effect, Look
 from connectors.aws.failures import WORLD_ERRORS, error_code
-from connectors.aws.observations import Observation, at_path, filled, found_in, judge, observe, recorded
+from connectors.aws.observations import Observation, at_path, filled, found_in, given_only, judge, observe, recorded
 from connectors.aws.sending import Sender
 from connectors.aws.services import Service
 from connectors.aws.settings import AwsSettings
@@ -47,6 +47,10 @@ class AwsAction:
     def probe(self, call: ActionCall) -> Finding:
         """Whether the call had its effect: by its mark or token, else by what was read before. Raises ActionFailed."""
         return _Run(self, call).finding()
+
+    def restore(self, call: ActionCall, before: JsonValue) -> ActionResult:
+        """Put back what was there before a call, None where nothing was. Raises ActionFailed."""
+        return _Run(self, call).restored(before)
 
 
 class _Run:
@@ -90,6 +94,25 @@ class _Run:
             answer = self._standing_in(before, now.found or {}, told.outcome, told)
             return Finding(presence, f"{self._sender.place}: it is as asked for, and was not before.", answer)
         return Finding(presence, f"{self._sender.place}: {_SEEN[presence]}")
+
+    def restored(self, before: JsonValue) -> ActionResult:
+        """Raises ActionFailed where the line of effects.yaml does not say how, and for what AWS refuses."""
+        way = self._effect.restore
+        put_back = None if way is None else way.nothing if before is None else way
+        if put_back is None:
+            raise ActionFailed(
+                f"{self._sender.place}: effects.yaml does not say how to put back what was there before. "
+                "Nothing was changed; restore it by hand.",
+                error_class=ErrorClass.PERMANENT,
+                code="NotRestorable",
+            )
+        arguments = given_only(filled(put_back.arguments, {**self._call.arguments, BEFORE: before}))
+        try:
+            self._sender.write(put_back.operation, arguments)
+        except WORLD_ERRORS as error:
+            raise self._sender.failure(error) from error
+        self._call.log(f"{self._sender.place}: put back as it was before")
+        return ActionResult(Outcome.CHANGED, result={})
 
     def _found_by_mark(self, look: Look) -> Finding:
         _, found = self._look(look)

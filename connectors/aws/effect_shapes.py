@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-from connectors.aws.effects import Before, Effect, Look, Mark
+from connectors.aws.effects import Before, Effect, Look, Mark, Restore
 from connectors.aws.services import Service, Services
 from request_models.actions import EffectClass
 from request_models.json_values import JsonValue
 
 GIVEN = frozenset({"@account", "@region", "@token"})
 FOUND = "@found"
+BEFORE = "@before"
 _NAME = re.compile(r"\{([^}]*)\}")
 
 
@@ -30,6 +31,8 @@ def misfits(
     yield from _token_misfits(operation, line)
     if line.mark is not None:
         yield from _mark_misfits(operation, line.mark)
+    if line.restore is not None and line.before is not None:
+        yield from (f"restore: {what}" for what in _restore_misfits(service, operation, line.restore, line.before))
     for key, look in (("before", line.before), ("probe", line.probe)):
         if look is not None:
             yield from (f"{key}: {what}" for what in _look_misfits(service, operation, look, reads))
@@ -91,6 +94,37 @@ def _place_misfits(asked: Shape | None, found: Shape | None, look: Look) -> Iter
         place = text.removeprefix(f"{FOUND}.")
         if place != text and not (_has_path(found, place) if found is not None else place == "items"):
             yield f"answer: nothing found has a '{place}'"
+
+
+def _restore_misfits(service: Service, operation: OperationModel, restore: Restore, before: Before) -> Iterator[str]:
+    for way in (restore, restore.nothing):
+        if way is None:
+            continue
+        called = operation if way.operation is None else service.operation(way.operation)
+        if called is None:
+            yield f"{service.name} has no operation '{way.operation}'"
+        else:
+            yield from _argument_misfits(service, operation, called, way.arguments, before)
+
+
+def _argument_misfits(
+    service: Service, asked: OperationModel, called: OperationModel, arguments: Mapping[str, JsonValue], before: Before
+) -> Iterator[str]:
+    """What in the arguments of a call that restores fits neither that operation nor what they are made of."""
+    read = service.operation(before.operation)
+    found: Shape | None = None if read is None else read.output_shape
+    if before.among is not None:
+        listed = _at(found, before.among)
+        found = listed.member if isinstance(listed, ListShape) and not before.every else None
+    for name, value in arguments.items():
+        if not _has_path(called.input_shape, name):
+            yield f"{called.name} takes no '{name}'"
+        for path in _paths(value):
+            place = path.removeprefix(f"{BEFORE}.")
+            if place != path and not _has_path(found, place):
+                yield f"nothing found has a '{place}'"
+            elif place == path and path != BEFORE and not _is_given(asked.input_shape, path):
+                yield f"there is no argument '{path}'"
 
 
 def tag_members(shape: Shape) -> tuple[str, str] | None:

@@ -79,6 +79,25 @@ class Before(Look):
         return self
 
 
+class Remedy(BaseModel):
+    """A call that puts something back: of another operation, or without one of the operation itself.
+
+    `arguments` as those of a `Look`; `@before.PATH` is what the read before the call had found. What is not found there
+    is left out. Sent again, it must do nothing more.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    operation: str | None = None
+    arguments: dict[str, Any]
+
+
+class Restore(Remedy):
+    """How what was there before is put back; `nothing`: how what was put where nothing had been is taken away."""
+
+    nothing: Remedy | None = None
+
+
 class Mark(BaseModel):
     """The tag that the call puts on what it makes, by which a probe knows it. `member` is the argument of the tags."""
 
@@ -113,6 +132,7 @@ class Effect(BaseModel):
     token_member: str | None = None
     """The argument that takes the token, where botocore does not mark it as one."""
     before: Before | None = None
+    restore: Restore | None = None
     mark: Mark | None = None
     probe: Look | None = None
     """A look that finds only what this effect made: by its mark, or by the token that AWS shows."""
@@ -148,6 +168,8 @@ class Effect(BaseModel):
             raise ValueError("only a read-only operation has the outcome read")
         if self.effect is EffectClass.HAS_PROBE and self.before is None and self.probe is None:
             raise ValueError("has-probe needs a probe, or a before that tells what was there")
+        if self.restore is not None and self.before is None:
+            raise ValueError("restore goes with a before that reads what is to be put back")
         if self.mark is not None and self.probe is None:
             raise ValueError("mark goes with a probe that looks for it")
         return self

@@ -88,6 +88,13 @@ def filled(template: JsonValue, asked: Mapping[str, JsonValue]) -> JsonValue:
             return template
 
 
+def given_only(arguments: JsonValue) -> dict[str, JsonValue]:
+    """The arguments without what is not given, in the maps within them too."""
+    members = arguments if isinstance(arguments, dict) else {}
+    kept = {name: given_only(value) if isinstance(value, dict) else value for name, value in members.items()}
+    return {name: value for name, value in kept.items() if value is not None}
+
+
 def _written(text: str, asked: Mapping[str, JsonValue]) -> str | None:
     try:
         return text.format_map({name: value for name, value in asked.items() if isinstance(value, str)})

@@ -72,6 +72,13 @@ class Sender:
             given[PAGINATION] = {}
         return self._send(operation, given)
 
+    def write(self, name: str | None, arguments: Mapping[str, JsonValue]) -> None:
+        """Send another operation of the same service, or the call's own with other arguments.
+
+        Raises ActionFailed for what is refused here, and WORLD_ERRORS.
+        """
+        self._send(self._operation(name or self._operation_name), arguments)
+
     def account_id(self) -> str:
         """The account that is acted in. Raises WORLD_ERRORS."""
         return self._clients.account_id(self.target, self._seconds_left())

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
-from flows.records.states import AttemptOutcome, RequestState
-from request_models.actions import ErrorClass
+from flows.records.states import AttemptOutcome, EffectState, RequestState
+from request_models.actions import ErrorClass, Outcome
 
 Token = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """One line of text: it is stored in columns and shown, so it holds no control characters."""
@@ -19,6 +19,8 @@ EXAMPLE_ID = "0b8c6b1e-3f0e-4a59-9a52-5f0f3f6f3f10"
 _EXAMPLE_LINKS: JsonDict = {
     "self": f"/v1/requests/{EXAMPLE_ID}",
     "retry": f"/v1/requests/{EXAMPLE_ID}:retry",
+    "cancel": f"/v1/requests/{EXAMPLE_ID}:cancel",
+    "undo": f"/v1/requests/{EXAMPLE_ID}:undo",
     "prefect": "http://127.0.0.1:4200/runs/flow-run/5a6e2f57-3ad2-4c5b-8d0e-2f8f0a1a7c11",
 }
 
@@ -121,11 +123,13 @@ class Accepted(_Out):
 
 
 class RequestLinks(_Out):
-    """Where else to look. `prefect` is there once a flow run exists, `retry` while the request is on hold."""
+    """Where else to look. `prefect` is there once a flow run exists, the others while they can be done."""
 
     self: str
     prefect: str | None = None
     retry: str | None = None
+    cancel: str | None = None
+    undo: str | None = None
 
 
 class AttemptShape(_Out):
@@ -145,11 +149,45 @@ class StepShape(_Out):
 
     path: str
     title: str
-    state: str = Field(description="pending, started, done, skipped or failed.")
+    state: str = Field(description="pending, started, done, skipped, failed or undone.")
     message: str = ""
     started: datetime | None = None
     ended: datetime | None = None
     attempts: list[AttemptShape] = []
+
+
+class EffectShape(_Out):
+    """Something that a step did to the world, or meant to; calls of an undo are called `STEP.undo.NUMBER`."""
+
+    path: str
+    item: str = Field("", description="The item of the loop, empty outside of loops.")
+    action: str
+    state: EffectState = Field(description="open: it may be under way; unknown: nobody knows whether it happened.")
+    outcome: Outcome | None = None
+    opened: datetime
+    closed: datetime | None = None
+
+
+class LeftOverShape(_Out):
+    """Something the request did that was not taken back."""
+
+    path: str
+    item: str = ""
+    name: str = Field(description="The step as people call it, e.g. `join[anna].add`.")
+    action: str
+    outcome: str = Field(description="made, changed or unknown.")
+    why: str
+
+
+class UndoShape(_Out):
+    """That what the request did is taken back, or was."""
+
+    ends_as: RequestState = Field(description="The state the request ends in.")
+    asked_by: str
+    asked: datetime
+    why: str
+    leave: bool = Field(description="What cannot be taken back is left, and the request ends all the same.")
+    left_over: list[LeftOverShape] = Field(description="What was not taken back when it was last tried.")
 
 
 class OutputShape(_Out):
@@ -226,6 +264,9 @@ class RequestDetail(RequestSummary):
                         }
                     ],
                     "outputs": [],
+                    "effects": [],
+                    "undo": None,
+                    "cancelled_by": None,
                 }
             ]
         }
@@ -237,6 +278,9 @@ class RequestDetail(RequestSummary):
     secret_inputs: list[str] = Field(description="JSON pointers into `inputs` of the values that are not shown.")
     steps: list[StepShape]
     outputs: list[OutputShape]
+    effects: list[EffectShape] = Field([], description="What it did, in that order: the latest of each step and item.")
+    undo: UndoShape | None = Field(None, description="Null unless what it did is taken back.")
+    cancelled_by: str | None = Field(None, description="Id of who cancelled it.")
 
 
 class RequestPage(_Out):
@@ -343,6 +387,14 @@ class Why(_In):
 
     why: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")] = Field(
         examples=["The host is reachable again."]
+    )
+
+
+class WhyBack(Why):
+    """Why what a request did is taken back."""
+
+    leave: bool = Field(
+        False, description="End it even if not all can be taken back; `undo.left_over` then names what is left."
     )
 
 

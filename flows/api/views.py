@@ -1,8 +1,9 @@
 """Rows and plans as wire shapes. What is secret is null in the rows already and is never revealed here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self, cast
 
 from flows.api.forms import form_of
 from flows.api.languages import text_in
@@ -10,7 +11,9 @@ from flows.api.shapes import (
     Accepted,
     AcceptedLinks,
     AttemptShape,
+    EffectShape,
     FormShape,
+    LeftOverShape,
     ModelDetail,
     ModelLinks,
     ModelSummary,
@@ -23,14 +26,39 @@ from flows.api.shapes import (
     SourceShape,
     StepOutline,
     StepShape,
+    UndoShape,
 )
-from flows.records.rows import AttemptRow, Person, Publication, RequestRow, StepRow
+from flows.records.records import Transaction
+from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, UndoRow
 from flows.records.states import RequestState
+from flows.reversal import UNDOABLE, is_cancellable
 from request_models.json_values import JsonValue
 from request_models.plan import Plan
 
 PENDING = "pending"
 """The state of a step that has not been reached: it has no row."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is recorded about a request beside its own row."""
+
+    plan: Plan
+    steps: Sequence[StepRow]
+    attempts: Sequence[AttemptRow]
+    effects: Sequence[EffectRow]
+    undo: UndoRow | None
+
+    @classmethod
+    def read(cls, tx: Transaction, request: RequestRow) -> Self:
+        """All of it, as it is at one moment."""
+        return cls(
+            tx.plans.get(request.plan_digest),
+            tx.steps.all(request.id),
+            tx.steps.attempts(request.id),
+            tx.effects.latest(request.id),
+            tx.undos.get(request.id),
+        )
 
 
 class Views:
@@ -101,18 +129,20 @@ class Views:
             links=self._links(request),
         )
 
-    def request_detail(
-        self, request: RequestRow, plan: Plan, steps: Iterable[StepRow], attempts: Iterable[AttemptRow]
-    ) -> RequestDetail:
-        """A request with its steps and outputs."""
+    def request_detail(self, request: RequestRow, known: Known) -> RequestDetail:
+        """A request with its steps, effects and outputs."""
+        plan = known.plan
         return RequestDetail(
             **self.request_summary(request, plan).model_dump(),
             model_version=request.model_version,
             plan_digest=request.plan_digest,
             inputs=cast(dict[str, JsonValue], request.inputs.public),
             secret_inputs=list(request.inputs.secret_pointers),
-            steps=self._steps(plan, steps, attempts),
+            steps=self._steps(plan, known.steps, known.attempts),
             outputs=self._outputs(request, plan),
+            effects=[_effect(row) for row in known.effects],
+            undo=None if known.undo is None else _undo(known.undo),
+            cancelled_by=request.cancelled_by,
         )
 
     def request_url(self, request_id: str) -> str:
@@ -125,6 +155,8 @@ class Views:
             self=here,
             prefect=f"{self._prefect}/runs/flow-run/{request.flow_run_id}" if request.flow_run_id else None,
             retry=f"{here}:retry" if request.state is RequestState.ON_HOLD else None,
+            cancel=f"{here}:cancel" if is_cancellable(request.state) else None,
+            undo=f"{here}:undo" if request.state in UNDOABLE else None,
         )
 
     def _steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
@@ -177,6 +209,39 @@ def _attempt(row: AttemptRow) -> AttemptShape:
         error_class=row.error_class,
         error_code=row.error_code,
         message=row.message,
+    )
+
+
+def _effect(row: EffectRow) -> EffectShape:
+    return EffectShape(
+        path=row.path,
+        item=row.item_key,
+        action=row.action,
+        state=row.state,
+        outcome=row.outcome,
+        opened=row.opened,
+        closed=row.closed,
+    )
+
+
+def _undo(row: UndoRow) -> UndoShape:
+    return UndoShape(
+        ends_as=row.ends_as,
+        asked_by=row.actor,
+        asked=row.asked,
+        why=row.why,
+        leave=row.leaves,
+        left_over=[
+            LeftOverShape(
+                path=one.path,
+                item=one.item_key,
+                name=one.what,
+                action=one.action,
+                outcome=one.outcome,
+                why=one.why,
+            )
+            for one in row.left_over
+        ],
     )
 
 

@@ -64,7 +64,15 @@ class ApiClient:
 
     def retry(self, request_id: str, why: str) -> dict[str, Any]:
         """Retry a request that is on hold."""
-        return self._call("POST", f"/v1/requests/{_segment(request_id)}:retry", json={"why": why})
+        return self._act(request_id, "retry", {"why": why})
+
+    def cancel(self, request_id: str, why: str, *, leave: bool = False) -> dict[str, Any]:
+        """Cancel a request."""
+        return self._act(request_id, "cancel", {"why": why, "leave": leave})
+
+    def undo(self, request_id: str, why: str, *, leave: bool = False) -> dict[str, Any]:
+        """Take back what a request did."""
+        return self._act(request_id, "undo", {"why": why, "leave": leave})
 
     def close(self) -> None:
         """Close the connection."""
@@ -75,6 +83,9 @@ class ApiClient:
 
     def __exit__(self, *details: object) -> None:
         self.close()
+
+    def _act(self, request_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
+        return self._call("POST", f"/v1/requests/{_segment(request_id)}:{verb}", json=dict(body))
 
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         try:

@@ -26,6 +26,7 @@ _MARKS = {
     "done": ("✔", "green"),
     "skipped": ("↷", "dim"),
     "failed": ("✘", "red"),
+    "undone": ("↶", "yellow"),
 }
 _STATE_STYLES = {"fulfilled": "bold green", "on_hold": "bold yellow", "failed": "bold red", "rejected": "bold red"}
 
@@ -115,7 +116,7 @@ def _rounds(followed: Sequence[Followed]) -> Iterator[list[tuple[dict[str, Any],
 def _picture(request: dict[str, Any], *, spinning: bool = False) -> RenderableType:
     """A request with its steps, where they are and what they said."""
     line = Text.assemble((request["title"], "bold"), "  ", (request["id"], "dim"), "  ", state_text(request["state"]))
-    if request["state"] in {"on_hold", "rejected", "failed"}:
+    if request["state"] in {"on_hold", "rejected", "failed", "cancelled"}:
         line.append(f"\n{request['state_reason']}")
     table = Table(box=None, pad_edge=False, show_header=False)
     for step in request["steps"]:
@@ -156,6 +157,8 @@ def _remark(step: dict[str, Any]) -> str:
     again = f"(attempt {attempts}) " if attempts > 1 else ""
     if step["state"] == "failed":
         return f"{again}{step['message']}"
+    if step["state"] == "undone":
+        return str(step["message"])
     outcome = step["attempts"][-1]["outcome"] if attempts else None
     said = {"already_so": "was so already", "made": "made", "changed": "changed"}.get(outcome or "", "")
     return f"{again}{said}".strip()

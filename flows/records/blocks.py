@@ -6,7 +6,7 @@ Every write carries the epoch of the writer's claim and raises ClaimLost when it
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, update
+from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, delete, insert, update
 
 from flows.records.claims import Claims
 from flows.records.errors import IllegalTransition, NotFound
@@ -33,6 +33,7 @@ class Blocks:
         *,
         when_value: bool | None = None,
         items: Sealed | None = None,
+        message: str = "",
     ) -> BlockRow:
         """Record what a block decided, before anything in it runs; of one that is on record, what it decided then."""
         self._claims.check(request_id, epoch, live=True)
@@ -46,7 +47,7 @@ class Blocks:
                     state=StepState.STARTED,
                     when_value=when_value,
                     items=items,
-                    message="",
+                    message=message,
                     epoch=epoch,
                     started=self._clock(),
                 )
@@ -68,6 +69,24 @@ class Blocks:
         )
         return self._required(request_id, place, item_key)
 
+    def forget_within(self, request_id: str, place: str, item_key: str, epoch: int) -> None:
+        """Forget what was decided within a block, in the item of a loop it stands in and in those of its own loops.
+
+        What the block itself decided stays: it does not depend on what is within.
+        """
+        self._claims.check(request_id, epoch)
+        kept = (f"{place}/items", item_key)
+        within = [
+            {"at": row.place, "of": row.item_key}
+            for row in self.all(request_id)
+            if row.place.startswith(f"{place}/")
+            and is_within(row.item_key, item_key)
+            and (row.place, row.item_key) != kept
+        ]
+        if within:
+            place_of, item_of = (bindparam(name, type_=blocks.c.place.type) for name in ("at", "of"))
+            self._connection.execute(delete(blocks).where(_at(request_id, place_of, item_of)), within)
+
     def get(self, request_id: str, place: str, item_key: str) -> BlockRow | None:
         """A block as recorded, None if it was not reached."""
         rows = select_rows(BlockRow, blocks).where(_at(request_id, place, item_key))
@@ -85,5 +104,10 @@ class Blocks:
         return row
 
 
-def _at(request_id: str, place: str, item_key: str) -> ColumnElement[bool]:
+def is_within(item_key: str, outer: str) -> bool:
+    """Whether an item is the outer one or an item of a loop in it; everything is within no item (an empty key)."""
+    return not outer or item_key == outer or item_key.startswith(f"{outer}/")
+
+
+def _at(request_id: str, place: str | BindParameter[str], item_key: str | BindParameter[str]) -> ColumnElement[bool]:
     return and_(blocks.c.request_id == request_id, blocks.c.place == place, blocks.c.item_key == item_key)

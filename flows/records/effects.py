@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, and_, insert, update
+from sqlalchemy import Connection, ScalarSelect, and_, func, insert, select, update
 
 from flows.records.claims import Claims
 from flows.records.errors import Conflict, IllegalTransition, NotFound
@@ -81,6 +81,11 @@ class Effects:
             EffectRow, self._connection.execute(rows.order_by(effects.c.generation.desc()).limit(1)).one_or_none()
         )
 
+    def latest(self, request_id: str) -> list[EffectRow]:
+        """The latest generation of each effect of a request, in the order in which they were closed; open ones last."""
+        newest = {(row.path, row.item_key): row for row in self.all(request_id)}
+        return sorted(newest.values(), key=lambda row: (row.closing is None, row.closing or 0, row.id))
+
     def all(self, request_id: str) -> list[EffectRow]:
         """Every generation of every effect of a request, in the order they were first opened."""
         rows = select_rows(EffectRow, effects).where(effects.c.request_id == request_id).order_by(effects.c.id)
@@ -100,6 +105,7 @@ class Effects:
         if (outcome is None) is (state is EffectState.DONE):
             raise ValueError("An effect that is done has an outcome, any other has none.")
         columns: dict[str, Any] = {"state": state, "closed": self._clock(), "epoch": epoch}
+        columns["closing"] = _next_closing(effect.request_id)
         if state is EffectState.DONE:  # an undone effect keeps what it was
             columns |= {"outcome": outcome, "before": before}
         self._connection.execute(update(effects).where(effects.c.id == effect_id).values(**columns))
@@ -112,7 +118,7 @@ class Effects:
         marked = self._connection.execute(
             update(effects)
             .where(left)
-            .values(state=EffectState.UNKNOWN, closed=self._clock())
+            .values(state=EffectState.UNKNOWN, closed=self._clock(), closing=_next_closing(request_id))
             .returning(*select_rows(EffectRow, effects).selected_columns)
         )
         return sorted(each(EffectRow, marked), key=lambda effect: effect.id)
@@ -136,6 +142,13 @@ class Effects:
         if effect is None:
             raise NotFound("effect", str(effect_id))
         return effect
+
+
+def _next_closing(request_id: str) -> ScalarSelect[int]:
+    """Counts up with each effect of the request that is closed: a clock may go back, and undo needs the order."""
+    earlier = effects.alias()
+    last = select(func.coalesce(func.max(earlier.c.closing), 0) + 1).where(earlier.c.request_id == request_id)
+    return last.scalar_subquery()
 
 
 def _refuse_unproved(current: EffectRow | None, path: str, generation: int) -> None:

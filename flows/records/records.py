@@ -26,6 +26,7 @@ from flows.records.publications import Publications
 from flows.records.requests import Requests
 from flows.records.secret_values import Secrets
 from flows.records.steps import Steps
+from flows.records.undos import Undos
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Transaction:
         self.steps = Steps(connection, clock, self.claims)
         self.blocks = Blocks(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
+        self.undos = Undos(connection, clock)
         self.outbox = Outbox(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)

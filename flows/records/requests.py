@@ -99,8 +99,8 @@ class Requests:
         return each(RequestRow, self._connection.execute(rows))
 
     def to_wake(self, now: datetime, limit: int) -> _Rows:
-        """Waiting requests whose time has come, the longest first."""
-        due = and_(requests.c.state == RequestState.WAITING, requests.c.wake_at <= now)
+        """Requests that sleep and whose time has come, the longest first."""
+        due = and_(requests.c.state.in_([RequestState.WAITING, RequestState.UNDOING]), requests.c.wake_at <= now)
         rows = _select().where(due).order_by(requests.c.wake_at, requests.c.id).limit(limit)
         return each(RequestRow, self._connection.execute(rows))
 
@@ -129,6 +129,13 @@ class Requests:
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
         return self._required(request_id)
+
+    def set_wake_at(self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None) -> None:
+        """Let a request sleep in the state it is in, or wake it (None). Raises NotFound, ClaimLost."""
+        request = self._locked(request_id)
+        if epoch is not None:
+            self._claims.check(request_id, epoch)
+        self._change(request, wake_at=wake_at)
 
     def set_values(self, request_id: str, values: Sealed) -> None:
         """Freeze the model's computed values; raises NotFound."""

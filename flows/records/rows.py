@@ -255,7 +255,8 @@ class EffectRow:
     `pre_read` is what the action read before the generation's first call, None where it reads nothing; with it, whoever
     comes after a crash can tell what that call did.
 
-    Each resend of a generation bears the same `token`; `token_expires` is when the system forgets it.
+    Each resend of a generation bears the same `token`; `token_expires` is when the system forgets it. `closing` counts
+    up with each effect of the request that is closed.
     """
 
     id: int
@@ -272,7 +273,37 @@ class EffectRow:
     pre_read: Sealed | None
     opened: datetime
     closed: datetime | None
+    closing: int | None
     token_expires: datetime | None
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """Something a request did that was not taken back: by which step (`what` names it as people do), and why not."""
+
+    path: str
+    item_key: str
+    what: str
+    action: str
+    outcome: str
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UndoRow:
+    """That what a request did is to be taken back, or was: who asked for it and why, and the state it ends in.
+
+    `leaves`: what cannot be taken back is left, and the request ends all the same. `left_over` is what was not taken
+    back when it was last tried.
+    """
+
+    request_id: str
+    ends_as: RequestState
+    actor: str
+    why: str
+    asked: datetime
+    leaves: bool
+    left_over: tuple[LeftOver, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

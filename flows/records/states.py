@@ -78,6 +78,8 @@ class StepState(StrEnum):
     DONE = "done"
     SKIPPED = "skipped"
     FAILED = "failed"
+    UNDONE = "undone"
+    """What it did was taken back; if it runs again, it is evaluated anew."""
 
 
 class AttemptOutcome(StrEnum):
@@ -109,8 +111,8 @@ class EffectState(StrEnum):
 
 LEGAL_CLOSINGS: Mapping[EffectState, frozenset[EffectState]] = {
     EffectState.OPEN: frozenset({EffectState.DONE, EffectState.FAILED, EffectState.UNKNOWN}),
-    # a probe, or a person, found out
-    EffectState.UNKNOWN: frozenset({EffectState.DONE, EffectState.FAILED}),
+    # a probe, or a person, found out; or whatever it was, its undo took it back
+    EffectState.UNKNOWN: frozenset({EffectState.DONE, EffectState.FAILED, EffectState.UNDONE}),
     EffectState.DONE: frozenset({EffectState.UNDONE}),
     EffectState.FAILED: frozenset(),
     EffectState.UNDONE: frozenset(),

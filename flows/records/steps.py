@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, func, insert, select, update
 
 from flows.records.claims import Claims
 from flows.records.errors import Conflict, IllegalTransition, NotFound
@@ -41,10 +41,13 @@ class Steps:
     ) -> StepRow:
         """Record what a step was rendered to, before its first attempt.
 
-        Raises Conflict when the step has a row: a retry uses what was recorded (`restart`).
+        Raises Conflict when the step has a row: a retry uses what was recorded (`restart`). The row of a step that was
+        undone is replaced.
         """
         self._claims.check(request_id, epoch)
         now = self._clock()
+        undone = and_(_at(steps, request_id, path, item_key), steps.c.state == StepState.UNDONE)
+        self._connection.execute(delete(steps).where(undone))
         position = select(func.count()).select_from(steps).where(steps.c.request_id == request_id)
         self._connection.execute(
             insert(steps).values(
@@ -96,6 +99,13 @@ class Steps:
             raise IllegalTransition("step", path, step.state, state)
         self._change(step, state=state, result=result, message=message, ended=self._clock(), epoch=epoch)
         return self._required(request_id, path, item_key)
+
+    def undone(self, request_id: str, path: str, epoch: int, *, item_key: str = "", message: str | None = None) -> None:
+        """Record that what a step did was taken back, with a message of its own or the one it has; raises NotFound."""
+        self._claims.check(request_id, epoch)
+        step = self._required(request_id, path, item_key)
+        said = step.message if message is None else message
+        self._change(step, state=StepState.UNDONE, message=said, ended=self._clock(), epoch=epoch)
 
     def get(self, request_id: str, path: str, *, item_key: str = "") -> StepRow | None:
         """A step as recorded, None if it was not reached."""

@@ -227,8 +227,21 @@ effects = Table(
     Column("pre_read", SealedBytes),
     Column("opened", Moment, nullable=False),
     Column("closed", Moment),
+    Column("closing", Integer),  # order in which they were closed
     Column("token_expires", Moment),
     UniqueConstraint("request_id", "path", "item_key", "generation"),
+)
+
+undos = Table(
+    "undos",
+    metadata,
+    Column("request_id", ExactText, ForeignKey("requests.id"), primary_key=True),
+    Column("ends_as", StateText(RequestState), nullable=False),
+    Column("actor", ExactText, nullable=False),
+    Column("why", ExactText, nullable=False),
+    Column("asked", Moment, nullable=False),
+    Column("leaves", Boolean, nullable=False),
+    Column("left_over", JsonBytes, nullable=False),
 )
 
 outbox = Table(

@@ -22,8 +22,6 @@ def check(resolved: Resolved) -> Iterator[Finding]:
     for key in _MODEL_KEYS:
         if key in document.model_fields_set and getattr(document, key) not in (None, ()):
             yield _not_yet((key,), f"`{key}`")
-    if document.on_failure != "hold":
-        yield _not_yet(("on_failure",), "`on_failure: undo`")
     for name, schema in document.inputs.items():
         for key in _INPUT_KEYS:
             if key in schema:
@@ -36,9 +34,6 @@ def check(resolved: Resolved) -> Iterator[Finding]:
 
 
 def _blocks(resolved: Resolved) -> Iterator[Finding]:
-    for block in resolved.all_blocks:
-        if block.document.on_failure == "undo":
-            yield _not_yet((*block.path, "on_failure"), "`on_failure: undo`")
     for call in resolved.calls:
         if call.uses in ENGINE_SPECS:
             yield _not_yet((*call.path, "uses"), f"`{call.uses}`")

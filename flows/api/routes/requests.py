@@ -11,7 +11,8 @@ from flows.api.documentation import problems
 from flows.api.guarded_route import GuardedRoute
 from flows.api.pages import PageLimit, PageToken, unknown_token
 from flows.api.service import application_of, views_for
-from flows.api.shapes import Accepted, Beneficiary, NewOrder, RequestDetail, RequestPage, SourceShape, Why
+from flows.api.shapes import Accepted, Beneficiary, NewOrder, RequestDetail, RequestPage, SourceShape, Why, WhyBack
+from flows.api.views import Known
 from flows.errors import RequestNotFound
 from flows.lifecycle import Order, Source
 from flows.records.errors import InvalidCursor
@@ -121,33 +122,52 @@ def get_request(request_id: RequestId, request: Request, caller: AuthenticatedCa
     return _detail(request, row)
 
 
-@router.post(
-    "/{request_id}:retry",
-    status_code=202,
-    responses=problems(
-        "malformed-json",
-        "unauthenticated",
-        "not-allowed",
-        "unknown-request",
-        "wrong-state",
-        "too-large",
-        "not-json",
-        "invalid-request",
-        "unavailable",
-    ),
-    operation_id="retryRequest",
+_ACTING = problems(
+    "malformed-json",
+    "unauthenticated",
+    "not-allowed",
+    "unknown-request",
+    "wrong-state",
+    "too-large",
+    "not-json",
+    "invalid-request",
+    "unavailable",
 )
+
+
+@router.post("/{request_id}:retry", status_code=202, responses=_ACTING, operation_id="retryRequest")
 def retry_request(request_id: RequestId, body: Why, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
-    """Run a request that is on hold again from its failed step; what is done stays done. Needs `requests:act`."""
+    """Run a request that is on hold again from its failed step; what is done stays done. Needs `requests:act`.
+
+    One whose undo is on hold goes on being undone.
+    """
     row = application_of(request).lifecycle.retry(_known_form(request_id), caller, body.why)
     return _detail(request, row)
 
 
+@router.post("/{request_id}:cancel", status_code=202, responses=_ACTING, operation_id="cancelRequest")
+def cancel_request(
+    request_id: RequestId, body: WhyBack, request: Request, caller: AuthenticatedCaller
+) -> RequestDetail:
+    """Cancel a request: what runs is stopped, what was done is taken back. Needs `requests:act`.
+
+    Possible in any state before the end; cancelling again gives the same answer. `undo.left_over` names what was not
+    taken back; unless that is left on purpose the request is on hold then, for a person.
+    """
+    row = application_of(request).lifecycle.cancel(_known_form(request_id), caller, body.why, leaves=body.leave)
+    return _detail(request, row)
+
+
+@router.post("/{request_id}:undo", status_code=202, responses=_ACTING, operation_id="undoRequest")
+def undo_request(request_id: RequestId, body: WhyBack, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
+    """Take back all that a request did: one on hold has failed then, one fulfilled is cancelled. `requests:act`."""
+    row = application_of(request).lifecycle.undo(_known_form(request_id), caller, body.why, leaves=body.leave)
+    return _detail(request, row)
+
+
 def _detail(request: Request, row: RequestRow) -> RequestDetail:
-    plan, steps, attempts = application_of(request).records.read(
-        lambda tx: (tx.plans.get(row.plan_digest), tx.steps.all(row.id), tx.steps.attempts(row.id))
-    )
-    return views_for(request).request_detail(row, plan, steps, attempts)
+    known = application_of(request).records.read(lambda tx: Known.read(tx, row))
+    return views_for(request).request_detail(row, known)
 
 
 def _known_form(request_id: str) -> str:

@@ -253,6 +253,7 @@ def test_an_intent_is_kept_with_all_that_its_resending_needs(records: Records, r
         pre_read=pre_read,
         opened=clock(),
         closed=None,
+        closing=None,
         token_expires=expires,
     )
 
@@ -320,6 +321,19 @@ def test_the_generation_rises_only_after_proof_of_no_effect_or_undo(
 def test_generations_start_at_one_and_leave_none_out(records: Records, request_id: str, generation: int) -> None:
     with pytest.raises(Conflict, match=r"The next generation .* is 1"):
         opened(records, request_id, generation=generation)
+
+
+def test_effects_are_in_the_order_in_which_they_were_closed_whatever_the_clock_says(
+    records: Records, request_id: str, clock: Any
+) -> None:
+    """What is undone in another order than it was done may take away what an undo needs."""
+    first = opened(records, request_id)
+    then = records.run(lambda tx: tx.effects.open(request_id, "then", "", 1, "aws.s3.put_object", uuid4(), 1))
+    last = records.run(lambda tx: tx.effects.open(request_id, "last", "", 1, "aws.s3.put_object", uuid4(), 1))
+    for effect in (then, first):
+        close(records, effect, EffectState.DONE, Outcome.MADE)
+        clock.advance(seconds=-5)
+    assert [row.id for row in records.read(lambda tx: tx.effects.latest(request_id))] == [then.id, first.id, last.id]
 
 
 def test_an_undone_effect_still_says_what_it_was(records: Records, request_id: str) -> None:

@@ -212,6 +212,33 @@ def test_a_retry_says_why_and_lets_the_request_go_on(api: Any, orderly: Run) -> 
     assert "in_progress" in again.stderr
 
 
+def test_a_cancel_says_why_and_where_the_request_stands(api: Any, orderly: Run) -> None:
+    request_id = submitted(orderly("submit", "project-bucket", "-i", "project=apollo", "--json"))
+
+    without_reason = orderly("cancel", request_id)
+    done = orderly("cancel", request_id, "--why", "ordered twice")
+    again = orderly("cancel", request_id, "--why", "again", "--json")
+
+    assert without_reason.returncode == 2
+    assert done.returncode == 0
+    assert "is cancelled" in done.stdout
+    assert json.loads(again.stdout)["state"] == "cancelled"
+
+
+def test_an_undo_is_begun_and_refused_in_the_wrong_state(api: Any, orderly: Run) -> None:
+    request_id = submitted(orderly("submit", "project-bucket", "-i", "project=apollo", "--json"))
+    too_early = orderly("undo", request_id, "--why", "no")
+    move(api, request_id, RequestState.IN_PROGRESS, RequestState.FULFILLED)
+
+    done = orderly("undo", request_id, "--why", "its parent is undone", "--leave")
+
+    assert (too_early.returncode, done.returncode) == (1, 0)
+    assert "on_hold or fulfilled" in too_early.stderr
+    assert f"orderly watch {request_id}" in done.stdout
+    undo = api.application.records.read(lambda tx: tx.undos.get(request_id))
+    assert (undo.ends_as, undo.leaves) == (RequestState.CANCELLED, True)
+
+
 class TestModels:
     def test_what_is_shipped_is_right(self, orderly: Run) -> None:
         done = orderly("check", "--json")

@@ -1,12 +1,16 @@
 """Ordering, reading, listing, retrying, as front-ends do it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
-from flows.records.states import RequestState
+from flows.records.rows import Holder, LeftOver
+from flows.records.states import EffectState, RequestState
+from request_models.actions import Outcome
 from waiting import wait_until
 
 ORDER = {"model": "project-bucket", "inputs": {"project": "apollo"}}
@@ -309,6 +313,97 @@ class TestRetry:
 
         assert answer.status_code == 422
         assert answer.json()["errors"][0]["pointer"] == "/why"
+
+
+class TestCancelAndUndo:
+    @pytest.fixture
+    def operator(self, api: Any) -> httpx.Client:
+        client: httpx.Client = api.client("olga", "requests:act", "requests:read", "requests:read:all")
+        return client
+
+    @pytest.fixture
+    def ordered(self, anna: httpx.Client) -> str:
+        return str(accepted(anna.post("/v1/requests", json=ORDER))["id"])
+
+    def test_a_scheduled_request_is_cancelled_at_once(self, operator: httpx.Client, ordered: str) -> None:
+        assert operator.get(f"/v1/requests/{ordered}").json()["links"]["cancel"].endswith(f"{ordered}:cancel")
+
+        answer = accepted(operator.post(f"/v1/requests/{ordered}:cancel", json={"why": "ordered twice"}))
+
+        assert (answer["state"], answer["cancelled_by"]) == ("cancelled", "olga")
+        assert answer["state_reason"] == "Cancelled by olga: ordered twice"
+        assert (answer["links"]["cancel"], answer["links"]["undo"]) == (None, None)
+
+    def test_cancelling_again_gives_the_same_answer(self, operator: httpx.Client, ordered: str) -> None:
+        first = accepted(operator.post(f"/v1/requests/{ordered}:cancel", json={"why": "one"}))
+
+        assert accepted(operator.post(f"/v1/requests/{ordered}:cancel", json={"why": "two"})) == first
+
+    def test_what_runs_is_being_undone_and_says_for_whom(self, api: Any, operator: httpx.Client, ordered: str) -> None:
+        move(api, ordered, RequestState.IN_PROGRESS)
+
+        answer = accepted(operator.post(f"/v1/requests/{ordered}:cancel", json={"why": "stop"}))
+
+        assert answer["state"] == "undoing"
+        undo = answer["undo"]
+        assert (undo["ends_as"], undo["asked_by"], undo["left_over"]) == ("cancelled", "olga", [])
+        again = operator.post(f"/v1/requests/{ordered}:retry", json={"why": "no"})
+        assert again.status_code == 409
+        assert "is being taken back" in again.json()["detail"]
+
+    def test_only_what_is_on_hold_or_fulfilled_can_be_undone(self, operator: httpx.Client, ordered: str) -> None:
+        answer = operator.post(f"/v1/requests/{ordered}:undo", json={"why": "no"})
+
+        assert answer.status_code == 409
+        assert answer.json()["type"] == "urn:orderly:problem:wrong-state"
+
+    def test_what_is_on_hold_and_did_nothing_has_failed(self, api: Any, operator: httpx.Client, ordered: str) -> None:
+        move(api, ordered, RequestState.IN_PROGRESS, RequestState.ON_HOLD)
+
+        answer = accepted(operator.post(f"/v1/requests/{ordered}:undo", json={"why": "give up"}))
+
+        assert answer["state"] == "failed"
+        assert "Nothing had been done." in answer["state_reason"]
+
+    @pytest.mark.parametrize("verb", ["cancel", "undo"])
+    def test_both_need_the_scope_to_act_and_a_reason(
+        self, anna: httpx.Client, operator: httpx.Client, ordered: str, verb: str
+    ) -> None:
+        assert anna.post(f"/v1/requests/{ordered}:{verb}", json={"why": "x"}).status_code == 403
+        assert operator.post(f"/v1/requests/{ordered}:{verb}", json={}).status_code == 422
+        assert operator.get(f"/v1/requests/{ordered}").json()["state"] == "scheduled"
+
+    def test_effects_and_what_is_left_over_are_shown(self, api: Any, operator: httpx.Client, ordered: str) -> None:
+        left = LeftOver("create", "anna", "create[anna]", "memory.note", "made", "it cannot be unsaid")
+
+        def work(tx: Any) -> None:
+            tx.requests.move(ordered, RequestState.IN_PROGRESS, actor="test", why="test")
+            claim = tx.claims.take(ordered, "run", Holder("h", "b", 1, 1), timedelta(seconds=30))
+            effect = tx.effects.open(ordered, "create", "anna", 1, "memory.note", uuid4(), claim.epoch)
+            tx.effects.close(effect.id, EffectState.DONE, Outcome.MADE, None, claim.epoch)
+            tx.undos.begin(ordered, RequestState.CANCELLED, "olga", "why")
+            tx.undos.set_left_over(ordered, [left])
+
+        api.application.records.run(work)
+
+        shown = operator.get(f"/v1/requests/{ordered}").json()
+        effect = shown["effects"][0]
+        assert (effect["path"], effect["item"], effect["state"], effect["outcome"]) == (
+            "create",
+            "anna",
+            "done",
+            "made",
+        )
+        assert shown["undo"]["left_over"] == [
+            {
+                "path": "create",
+                "item": "anna",
+                "name": "create[anna]",
+                "action": "memory.note",
+                "outcome": "made",
+                "why": "it cannot be unsaid",
+            }
+        ]
 
 
 def test_the_link_to_prefect_appears_with_the_flow_run(api: Any, anna: httpx.Client) -> None:

@@ -146,6 +146,26 @@ def test_a_wrong_line_is_refused_with_file_line_and_operation(tmp_path: Path, li
                 ".*there is no argument 'Nobody'\n.*answers no list 'Keys'"
             ),
         ),
+        (
+            (
+                "s3:\n  put_bucket_tagging:\n    effect: idempotent\n    why: It says so.\n"
+                "    before: {operation: get_bucket_tagging, arguments: {Bucket: Bucket}}\n"
+                "    restore:\n      arguments: {Bucket: Pail, Tags: '@before.Tags'}\n"
+                "      nothing: {operation: delete_bucket_tag, arguments: {Bucket: Bucket}}\n"
+            ),
+            (
+                ":2: s3.put_bucket_tagging: restore: there is no argument 'Pail'\n"
+                ".*PutBucketTagging takes no 'Tags'\n.*nothing found has a 'Tags'\n"
+                ".*s3 has no operation 'delete_bucket_tag'"
+            ),
+        ),
+        (
+            (
+                "s3:\n  put_bucket_tagging:\n    effect: idempotent\n    why: It says so.\n"
+                "    restore: {arguments: {Bucket: Bucket}}\n"
+            ),
+            ":2: s3.put_bucket_tagging: .*restore goes with a before",
+        ),
     ],
 )
 def test_a_line_that_does_not_fit_aws_or_the_review_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -119,6 +119,29 @@ def test_a_delay_beyond_the_timeout_is_an_unknown_outcome(memory: Memory) -> Non
     assert caught.value.error_class is ErrorClass.UNKNOWN
 
 
+def test_a_call_that_undoes_a_step_takes_its_effect_out_of_the_world(memory: Memory) -> None:
+    made = call("bell.hang")
+    action = memory.find("bell.hang")
+    assert action is not None
+    run(memory, made)
+    assert action.probe(made).presence is Presence.OURS
+    run(memory, call("bell.ring", step_path="s.undo.0"))
+    assert action.probe(made).presence is Presence.ABSENT
+    again = call("bell.hang")
+    run(memory, again)
+    assert action.probe(again).presence is Presence.OURS
+
+
+def test_what_is_put_back_is_kept_for_the_test_to_see(memory: Memory) -> None:
+    made = call("bell.hang")
+    action = memory.find("bell.hang")
+    assert action is not None
+    run(memory, made)
+    action.restore(call("bell.hang", step_path="s.undo.restore"), {"was": 1})
+    assert [before for _, before in memory.restored] == [{"was": 1}]
+    assert action.probe(made).presence is Presence.ABSENT
+
+
 def test_a_mistyped_action_is_refused_when_it_is_told(memory: Memory) -> None:
     with pytest.raises(ValueError, match=r"no action 'bell\.rong'"):
         memory.answer("bell.rong", {})

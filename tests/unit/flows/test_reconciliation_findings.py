@@ -237,3 +237,27 @@ def test_crashes_count_until_the_request_gets_on() -> None:
     got_on = [step(StepState.DONE, minutes[1]), step(StepState.STARTED, None)]
     assert crashes_without_progress(crashes, got_on, "crashed") == 1
     assert crashes_without_progress(crashes, [step(StepState.FAILED, minutes[4])], "crashed") == 3
+
+
+@pytest.mark.parametrize(
+    ("run", "wake_at", "finding"),
+    [
+        (Run("PAUSED"), None, Wake()),
+        (Run("PAUSED"), NOW + timedelta(minutes=5), None),
+        (Run("SCHEDULED"), None, None),
+    ],
+)
+def test_an_undo_that_sleeps_is_left_asleep_until_its_time(
+    run: Run, wake_at: datetime | None, finding: Wake | None
+) -> None:
+    request = request_in(RequestState.UNDOING, wake_at=wake_at)
+    assert examine(request, run, Runner.NOBODY) == finding
+
+
+def test_an_undo_whose_run_crashed_is_started_again_and_one_cancelled_in_prefect_is_held() -> None:
+    request = request_in(RequestState.UNDOING)
+    crashed = examine(request, Run("CRASHED"), Runner.NOBODY)
+    assert isinstance(crashed, StartAgain)
+    assert crashed.crashed
+    assert isinstance(examine(request, Run("CANCELLED"), Runner.NOBODY), Hold)
+    assert isinstance(examine(request, None, Runner.NOBODY), StartAgain)

@@ -1,5 +1,6 @@
 """The artifact an operator reads: what it says, and that nobody's text becomes markup in it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flows.execution import End
@@ -108,3 +109,14 @@ def test_nobodys_text_becomes_markup() -> None:
     assert "<img" not in text
     assert "](javascript" not in text
     assert "\n# heading" not in text
+
+
+def test_a_run_that_takes_back_shows_what_it_took_back_and_no_retry() -> None:
+    undoing = replace(request("Ada"), state=RequestState.UNDOING)
+    back = [StepReport("one.undo.0", StepState.DONE, label="one.undo", outcome="changed")]
+    end = End("failed", "Failed and undone", "It broke. What it did was taken back.")
+    text = summarise(plan("one", "two"), undoing, back, end, Settings())
+    assert "| one\\.undo | | done | |" in text
+    assert "not reached" not in text
+    assert "order anew" in text
+    assert "Retry" not in text

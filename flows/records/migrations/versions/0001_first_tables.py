@@ -183,6 +183,7 @@ def upgrade() -> None:
         sa.Column("pre_read", sa.LargeBinary(), nullable=True),
         sa.Column("opened", sa.BigInteger(), nullable=False),
         sa.Column("closed", sa.BigInteger(), nullable=True),
+        sa.Column("closing", sa.Integer(), nullable=True),
         sa.Column("token_expires", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_effects_request_id_requests")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_effects")),
@@ -199,6 +200,18 @@ def upgrade() -> None:
         sa.Column("stored", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_idempotency_request_id_requests")),
         sa.PrimaryKeyConstraint("caller", "key", name=op.f("pk_idempotency")),
+    )
+    op.create_table(
+        "undos",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("ends_as", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("asked", sa.BigInteger(), nullable=False),
+        sa.Column("leaves", sa.Boolean(), nullable=False),
+        sa.Column("left_over", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_undos_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", name=op.f("pk_undos")),
     )
     op.create_table(
         "outbox",

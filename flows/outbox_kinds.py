@@ -1,0 +1,12 @@
+"""Kinds of outbox rows."""
+
+from typing import Final
+
+DISPATCH: Final = "dispatch"
+"""Start a flow run for the request."""
+
+RETRY: Final = "retry"
+"""Wake the flow run it has."""
+
+SUPERSEDED: Final = "superseded"
+"""A flow run has nothing more to do; its id is the payload's `flow_run_id`."""
