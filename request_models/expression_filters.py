@@ -17,6 +17,7 @@ from request_models.filter_functions import (
     in_order,
     joined,
     length,
+    parts_of,
     present_item,
     replaced,
     rounded,
@@ -28,7 +29,6 @@ from request_models.filter_functions import (
     to_moment,
     total,
     trimmed,
-    under,
     unique,
     written,
 )
@@ -39,14 +39,18 @@ from request_models.filter_rules import (
     constant_text,
     default_rule,
     entries_rule,
+    extreme_rule,
     fixed,
     item_rule,
     join_rule,
     list_of_rule,
     list_rule,
     number_rule,
+    numeral_rule,
     only,
+    order_rule,
     round_rule,
+    split_rule,
     sum_rule,
     text_keeping_enum,
     text_rule,
@@ -70,9 +74,9 @@ def _map(work: Work, value: object, function: object, attribute: object) -> list
     if (function is None) == (attribute is None):
         raise TypeRuleError("`map` takes a filter's name or attribute='NAME'")
     if attribute is not None:
-        return [present_item(under(item, as_text(attribute, "map"))) for item in items]
+        return [present_item(item) for item in parts_of(work, items, attribute, "map")]
     used = _mappable(as_text(function, "map"))
-    return [used.apply(work, item, *used.bind([], {})) for item in items]
+    return [present_item(used.apply(work, item, *used.bind([], {}))) for item in items]
 
 
 def _mappable(name: str) -> Function:
@@ -121,7 +125,7 @@ ALL_FILTERS: tuple[Function, ...] = (
     _function(
         "as_datetime",
         to_moment,
-        fixed(DateTimeType(), *TEXT, name="as_datetime", what="text"),
+        fixed(DateTimeType(), StringType, DateTimeType, name="as_datetime", what="text"),
         "Text as a date and time.",
     ),
     _function(
@@ -140,8 +144,8 @@ ALL_FILTERS: tuple[Function, ...] = (
         takes_absent=True,
     ),
     _function("first", end(0, "first"), item_rule("first"), "The first item."),
-    _function("float", to_float, fixed(NumberType()), "As a number."),
-    _function("int", to_int, fixed(IntegerType()), "As a whole number; fractions are cut off."),
+    _function("float", to_float, numeral_rule(NumberType(), "float"), "As a number."),
+    _function("int", to_int, numeral_rule(IntegerType(), "int"), "As a whole number; fractions are cut off."),
     _function("items", entries, entries_rule, "A map as a list of `{key, value}`, in the keys' order."),
     _function("join", joined, join_rule, "The items as one text.", ("separator",)),
     _function("last", end(-1, "last"), item_rule("last"), "The last item."),
@@ -155,8 +159,8 @@ ALL_FILTERS: tuple[Function, ...] = (
         "Each item's attribute, or each item through a filter.",
         ("filter", "attribute"),
     ),
-    _function("max", extreme(max, "max"), item_rule("max"), "The largest item."),
-    _function("min", extreme(min, "min"), item_rule("min"), "The smallest item."),
+    _function("max", extreme(max, "max"), extreme_rule("max"), "The largest item."),
+    _function("min", extreme(min, "min"), extreme_rule("min"), "The smallest item."),
     _function(
         "reject",
         choose(False, False, "reject"),
@@ -199,18 +203,18 @@ ALL_FILTERS: tuple[Function, ...] = (
     _function(
         "sort",
         in_order,
-        list_rule("sort"),
+        order_rule,
         "In order; `reverse`, and by `attribute`.",
         ("reverse", "attribute"),
     ),
     _function(
         "split",
         split,
-        fixed(ArrayType(items=StringType()), *TEXT, name="split", what="text"),
+        split_rule,
         "Text as a list, split at white space or at a text.",
         ("separator",),
     ),
-    _function("string", lambda work, value: work.text(text_of(value)), fixed(StringType()), "As text."),
+    _function("string", lambda work, value: text_of(value, work), fixed(StringType()), "As text."),
     _function("sum", total, sum_rule, "All numbers added."),
     _function("title", by_text("title", str.title), text_rule("title"), "Each word with a large letter first."),
     _function("tojson", written, fixed(StringType()), "As JSON text, keys in order."),

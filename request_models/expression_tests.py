@@ -5,10 +5,25 @@ from collections.abc import Callable, Mapping
 from request_models.errors import TypeRuleError
 from request_models.expression_functions import Function, Work, equal_values, say_kind
 from request_models.scope_values import Undefined
-from request_models.value_types import BooleanType, ValueType
+from request_models.type_algebra import options, say_type
+from request_models.value_types import AnyType, ArrayType, BooleanType, IntegerType, ValueType
 
 
-def _always_boolean(_value: ValueType, *_arguments: ValueType | None) -> ValueType:
+def _of_anything(_value: ValueType, *_arguments: ValueType | None) -> ValueType:
+    return BooleanType()
+
+
+def _of_whole_numbers(value: ValueType) -> ValueType:
+    for option in options(value):
+        if not isinstance(option, IntegerType | AnyType):
+            raise TypeRuleError(f"this test is of whole numbers, but this is {say_type(option)}")
+    return BooleanType()
+
+
+def _of_a_list(_value: ValueType, container: ValueType) -> ValueType:
+    for option in options(container):
+        if not isinstance(option, ArrayType | AnyType):
+            raise TypeRuleError(f"`is in` looks into a list, but this is {say_type(option)}")
     return BooleanType()
 
 
@@ -18,8 +33,9 @@ def _test(
     documentation: str,
     parameters: tuple[str, ...] = (),
     takes_absent: bool = False,
+    rule: Callable[..., ValueType] = _of_anything,
 ) -> Function:
-    return Function(name, parameters, len(parameters), apply, _always_boolean, documentation, takes_absent)
+    return Function(name, parameters, len(parameters), apply, rule, documentation, takes_absent)
 
 
 def _whole(value: object, test: str) -> int:
@@ -50,9 +66,9 @@ ALL_TESTS: tuple[Function, ...] = (
     _test("string", lambda work, value: isinstance(value, str), "Text."),
     _test("list", lambda work, value: isinstance(value, list | tuple), "A list."),
     _test("mapping", lambda work, value: isinstance(value, Mapping), "A map."),
-    _test("even", lambda work, value: _whole(value, "even") % 2 == 0, "An even whole number."),
-    _test("odd", lambda work, value: _whole(value, "odd") % 2 == 1, "An odd whole number."),
-    _test("in", _within, "It is one of a list's items.", ("list",)),
+    _test("even", lambda work, value: _whole(value, "even") % 2 == 0, "An even whole number.", rule=_of_whole_numbers),
+    _test("odd", lambda work, value: _whole(value, "odd") % 2 == 1, "An odd whole number.", rule=_of_whole_numbers),
+    _test("in", _within, "It is one of a list's items.", ("list",), rule=_of_a_list),
     _test("equalto", lambda work, value, other: equal_values(value, other, work), "Equal.", ("other",)),
 )
 

@@ -33,9 +33,13 @@ from request_models.value_types import (
     AnyType,
     ArrayType,
     BooleanType,
+    DateTimeType,
+    DateType,
     DurationType,
     IntegerType,
     Member,
+    NullType,
+    NumberType,
     ObjectType,
     OmitType,
     StringType,
@@ -61,6 +65,11 @@ class Facts:
     holds: frozenset[str] = frozenset()
     narrowed: Mapping[tuple[str, ...], ValueType] = field(default_factory=dict)
 
+    def without(self, names: Iterable[str]) -> "Facts":
+        """What is still known where the names stand for something else."""
+        present = frozenset(path for path in self.present if path[0] not in names)
+        return Facts(present, self.holds, {path: kind for path, kind in self.narrowed.items() if path[0] not in names})
+
     def __or__(self, other: "Facts") -> "Facts":
         narrowed = {**self.narrowed, **other.narrowed}
         return Facts(self.present | other.present, self.holds | other.holds, narrowed)
@@ -81,6 +90,11 @@ class TypeScope:
     def knowing(self, facts: Facts) -> "TypeScope":
         """The scope where more is known."""
         return replace(self, facts=self.facts | facts)
+
+    def hiding(self, names: Mapping[str, ValueType]) -> "TypeScope":
+        """The scope where names stand for something else: nothing is known of them beside their type."""
+        guards = {path: needed for path, needed in self.guards.items() if path[0] not in names}
+        return TypeScope({**self.names, **names}, guards, self.facts.without(names))
 
     def with_names(self, names: Mapping[str, ValueType]) -> "TypeScope":
         """The scope with further names."""
@@ -180,7 +194,8 @@ class _Inference:
         members = {"index": number, "index0": number, "length": number, "first": boolean, "last": boolean}
         loop = ObjectType(members={name: Member(type=kind, required=True) for name, kind in members.items()})
         target = node.target.name if isinstance(node.target, nodes.Name) else ""
-        self._scope = before.with_names({target: items or AnyType(), "loop": loop})
+        names = {target: items or AnyType(), "loop": loop}
+        self._scope = before.hiding(names)
         if node.test is not None:
             self.of(node.test)
             self._scope = self._scope.knowing(self.facts(node.test, True))
@@ -258,49 +273,71 @@ class _Inference:
         members: dict[str, Member] = {}
         others: list[ValueType] = []
         for pair in pairs:
-            key = constant_text(self._value(pair.key))
+            key = self._key(pair.key)
             found = self.of(pair.value)
             kept = [option for option in options(found) if not isinstance(option, OmitType)]
             if key is None:
-                others.append(join(kept))
+                others.extend(kept)
             elif kept:
-                members[key] = Member(type=join(kept), required=len(kept) == len(options(found)))
+                sure = len(kept) == len(options(found))
+                before = [members[key].type] if key in members and not sure else []
+                members[key] = Member(type=join([*before, *kept]), required=sure or key in members)
+        # A key known only at run time may be one of the others again.
+        members = {key: replace(member, type=join([member.type, *others])) for key, member in members.items()}
         return ObjectType(members=members, others=join(others) if others else None)
 
-    def _path(self, node: nodes.Name | nodes.Getattr | nodes.Getitem) -> ValueType:
+    def _key(self, node: nodes.Expr) -> str | None:
+        found = self._value(node)
+        for option in options(found):
+            if not isinstance(option, StringType | AnyType):
+                raise TypeRuleError(f"the keys of a map are text, but this is {say_type(option)}")
+        return constant_text(found)
+
+    def _path(self, node: nodes.Name | nodes.Getattr | nodes.Getitem, may_be_absent: bool = False) -> ValueType:
         if isinstance(node, nodes.Name):
-            self._guarded((node.name,))
+            if not may_be_absent:
+                self._guarded((node.name,))
             return OmitType() if node.name == "omit" else self._scope.names.get(node.name, AnyType())
         chain = chain_of(node)
         if chain is not None and chain in self._scope.facts.narrowed:
             return self._scope.facts.narrowed[chain]
-        base = self.of(node.node)
+        base = self._maybe_absent(node.node) if may_be_absent else self.of(node.node)
         if isinstance(node, nodes.Getattr):
-            return self._member(base, node.attr, chain)
+            return self._member(base, node.attr, chain, may_be_absent)
         if isinstance(node.arg, nodes.Slice):
-            return self._slice(base)
+            return self._slice(base, node.arg)
         key = self._value(node.arg)
         name = constant_text(key)
-        return self._member(base, name, chain) if name is not None else item_type(base, key)
+        return self._member(base, name, chain, may_be_absent) if name is not None else item_type(base, key)
 
-    def _slice(self, base: ValueType) -> ValueType:
+    def _slice(self, base: ValueType, cut: nodes.Slice) -> ValueType:
+        for bound in (cut.start, cut.stop, cut.step):
+            if bound is not None and not all(isinstance(kind, _BOUNDS) for kind in options(self._value(bound))):
+                raise TypeRuleError("the bounds of a cut are whole numbers")
         for option in options(base):
             if not isinstance(option, ArrayType | StringType | AnyType):
                 raise TypeRuleError(f"only lists and texts can be cut, but this is {say_type(option)}")
-        lists = (ArrayType, AnyType)
         return join(
-            ArrayType(items=item_of(option) or AnyType(), secret=option.secret)
-            if isinstance(option, lists)
+            ArrayType(items=option.items, secret=option.secret)
+            if isinstance(option, ArrayType)
             else without_literal(option)
             for option in options(base)
         )
 
-    def _member(self, base: ValueType, name: str, chain: tuple[str, ...] | None) -> ValueType:
+    def _member(
+        self, base: ValueType, name: str, chain: tuple[str, ...] | None, may_be_absent: bool = False
+    ) -> ValueType:
         member = member_of(base, name)
         if member is None:
             self._unknown_member(base, name, chain)
             return AnyType(secret=base.secret)
-        self._guarded(chain)
+        other = next((option for option in options(base) if not isinstance(option, _WITH_MEMBERS)), None)
+        if other is not None:
+            what = f"`{'.'.join(chain[:-1])}`" if chain is not None else "this"
+            hint = f"ask `{'.'.join(chain[:-1])} is mapping` first" if chain is not None else ""
+            raise TypeRuleError(f"{what} may be {say_type(other)}, which has no `{name}`", hint=hint)
+        if not may_be_absent:
+            self._guarded(chain)
         return member.type
 
     def _unknown_member(self, base: ValueType, name: str, chain: tuple[str, ...] | None) -> None:
@@ -345,18 +382,22 @@ class _Inference:
             hint = f"is `{near[0]}` meant?" if near else f"{kind}s are {', '.join(sorted(known))}"
             self._problem("unknown-name", f"there is no {kind} `{node.name}`", hint=hint, at=node.name)
             return AnyType()
+        if function.name == "default":
+            _refuse_doubtful_default(node)
         arguments = [self._value(argument) for argument in node.args]
         named = {str(keyword.key): self._value(keyword.value) for keyword in node.kwargs}
         value = self._maybe_absent(node.node) if function.takes_absent else self._value(node.node or nodes.Const(None))
         return function.rule(value, *function.bind(arguments, named))
 
     def _maybe_absent(self, node: nodes.Node | None) -> ValueType:
-        """The type of a part that may be absent: here nothing need guard it."""
-        before = self._scope
-        self._scope = replace(before, guards={})
-        found = self._value(node) if node is not None else AnyType()
-        self._scope = before
-        return found
+        """The type of a part that may be absent: a path here need not be guarded, but what is calculated must be."""
+        match node:
+            case nodes.Name() | nodes.Getattr() | nodes.Getitem():
+                return self._path(node, may_be_absent=True)
+            case None:
+                return AnyType()
+            case _:
+                return self._value(node)
 
     def _duration(self, argument: nodes.Expr) -> ValueType:
         given = self._value(argument)
@@ -385,15 +426,16 @@ class _Inference:
             case nodes.Test(name="defined" | "undefined" as name, node=inner) if (chain := chain_of(inner)) is not None:
                 there = (name == "defined") is holds
                 return Facts(present=_prefixes(chain)) if there else Facts()
+            case nodes.Test(name=name, node=inner) if name in _TESTED and chain_of(inner) is not None:
+                return self._tested_facts(inner, _TESTED[name], holds)
             case nodes.Compare(expr=left, ops=[operand]):
                 return self._compared_facts(left, operand, holds) | _condition_fact(tree, holds)
             case _:
                 return _condition_fact(tree, holds)
 
     def _compared_facts(self, left: nodes.Expr, operand: nodes.Operand, holds: bool) -> Facts:
-        chain, wanted = chain_of(left), operand.expr
-        values = _constants(wanted)
-        if chain is None or values is None or operand.op not in {"eq", "ne", "in", "notin"}:
+        chain, values = chain_of(left), _constants(operand)
+        if chain is None or values is None:
             return Facts()
         equal = (operand.op in {"eq", "in"}) is holds
         narrowed = self._narrowed(left, values, equal)
@@ -403,12 +445,23 @@ class _Inference:
             return facts | Facts(present=frozenset({(*chain[:2], "result"), (*chain[:2], "args")}))
         return facts
 
+    def _tested_facts(self, node: nodes.Node, kinds: tuple[type[ValueType], ...], holds: bool) -> Facts:
+        quiet = _Inference(replace(self._scope, guards={}))
+        known, chain = options(quiet.of(node)), chain_of(node)
+        if chain is None or any(isinstance(option, AnyType) for option in known):
+            return Facts()
+        # Of a date, whether it was written as text or calculated is not known: it may be either.
+        kept = [option for option in known if isinstance(option, kinds) is holds or isinstance(option, _TIMES)]
+        return Facts(narrowed={chain: join(kept)}) if kept else Facts()
+
     def _narrowed(self, node: nodes.Expr, values: list[object], equal: bool) -> ValueType | None:
         quiet = _Inference(replace(self._scope, guards={}))
         found = quiet.of(node)
         kept: list[ValueType] = []
         for option in options(found):
             match option:
+                case NullType():
+                    kept.extend([option] if (None in values) is equal else [])
                 case StringType(enum=tuple() as texts):
                     left = tuple(text for text in texts if (text in values) is equal)
                     kept.extend([replace(option, enum=left)] if left else [])
@@ -422,6 +475,26 @@ class _Inference:
         self.problems.append(Problem(code, message, hint, at))
 
 
+def _refuse_doubtful_default(node: nodes.Filter | nodes.Test) -> None:
+    also_empty = [*node.args[1:], *(keyword.value for keyword in node.kwargs if keyword.key == "boolean")]
+    if any(not isinstance(given, nodes.Const) or given.value is not True for given in also_empty):
+        raise TypeRuleError("the second argument of `default` is `true`, or is left out")
+
+
+_BOUNDS = (IntegerType, NullType, AnyType)
+_WITH_MEMBERS = (ObjectType, AnyType, DateType, DateTimeType)
+_TIMES = (DateType, DateTimeType)
+_TESTED: Mapping[str, tuple[type[ValueType], ...]] = {
+    "none": (NullType,),
+    "boolean": (BooleanType,),
+    "string": (StringType,),
+    "number": (IntegerType, NumberType),
+    "list": (ArrayType,),
+    "mapping": (ObjectType,),
+}
+"""Tests that tell apart the types a value may be of."""
+
+
 def _condition_fact(tree: nodes.Node, holds: bool) -> Facts:
     return Facts(holds=conjuncts(tree) if holds else negated(tree))
 
@@ -430,11 +503,12 @@ def _prefixes(chain: tuple[str, ...]) -> frozenset[tuple[str, ...]]:
     return frozenset(chain[:length] for length in range(1, len(chain) + 1))
 
 
-def _constants(node: nodes.Expr) -> list[object] | None:
-    match node:
-        case nodes.Const(value=value):
+def _constants(operand: nodes.Operand) -> list[object] | None:
+    """The values that a comparison looks for, where each of them is known."""
+    match operand.op, operand.expr:
+        case "eq" | "ne", nodes.Const(value=value):
             return [value]
-        case nodes.List(items=items) | nodes.Tuple(items=items):
+        case "in" | "notin", nodes.List(items=items) | nodes.Tuple(items=items):
             inner = [item.value for item in items if isinstance(item, nodes.Const)]
             return inner if len(inner) == len(items) else None
         case _:

@@ -57,7 +57,7 @@ def from_json_schema(schema: JsonValue, pointer: str = "") -> ValueType:
 
 def _from_keywords(schema: Schema, pointer: str) -> ValueType:
     if "const" in schema:
-        return type_of(schema["const"])
+        return _enum([schema["const"]], schema)
     if isinstance(enum := schema.get("enum"), list):
         return _enum(enum, schema)
     for keyword in ("anyOf", "oneOf"):
@@ -89,7 +89,9 @@ def _enum(enum: list[JsonValue], schema: Schema) -> ValueType:
     whole = tuple(item for item in enum if isinstance(item, int) and not isinstance(item, bool))
     if len(whole) == len(enum):
         return IntegerType(enum=whole)
-    return join(type_of(item) for item in enum)
+    format_name = _text(schema.get("format"))
+    kinds = (type_of(item) for item in enum)
+    return join(replace(kind, format=format_name) if isinstance(kind, StringType) else kind for kind in kinds)
 
 
 def _of_kind(name: JsonValue, schema: Schema, pointer: str) -> ValueType:
@@ -194,6 +196,8 @@ def in_scope(value_type: ValueType) -> ValueType:
         case ObjectType():
             members = {name: replace(member, type=in_scope(member.type)) for name, member in value_type.members.items()}
             return replace(value_type, members=members)
+        case UnionType(options=options):
+            return replace(value_type, options=tuple(in_scope(option) for option in options))
         case _:
             return value_type
 
@@ -213,7 +217,8 @@ def as_json(value_type: ValueType) -> ValueType:
             return replace(value_type, items=as_json(value_type.items))
         case ObjectType():
             members = {name: replace(member, type=as_json(member.type)) for name, member in value_type.members.items()}
-            return replace(value_type, members=members)
+            others = None if value_type.others is None else as_json(value_type.others)
+            return replace(value_type, members=members, others=others)
         case _:
             return value_type
 

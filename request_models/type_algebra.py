@@ -98,18 +98,35 @@ def without_literal(value_type: ValueType) -> ValueType:
             return StringType(secret=value_type.secret)
         case IntegerType():
             return IntegerType(secret=value_type.secret)
+        case NumberType():
+            return NumberType(secret=value_type.secret)
+        case UnionType():
+            return join(without_literal(option) for option in options(value_type))
         case _:
             return value_type
+
+
+def family(value_type: ValueType) -> type[ValueType]:
+    """What a value counts as when it is compared: whole numbers are numbers."""
+    return NumberType if isinstance(value_type, IntegerType) else type(value_type)
+
+
+ORDERED = frozenset({NumberType, StringType, DateType, DateTimeType, DurationType})
+"""The families whose values have an order, each among themselves."""
 
 
 def join(types: Iterable[ValueType]) -> ValueType:
     """The smallest type here that holds every value of the given ones; AnyType for none."""
     found: list[ValueType] = []
+    secret = False
     for value_type in types:
-        found.extend(option for option in options(value_type) if option not in found)
+        for option in options(value_type):
+            secret = secret or option.secret
+            # Past the limit nothing but secrecy counts; comparing on would cost the square of a long list's length.
+            if len(found) <= MOST_OPTIONS and option not in found:
+                found.append(option)
     if not found:
         return AnyType()
-    secret = any(option.secret for option in found)
     if any(isinstance(option, AnyType) for option in found) or len(found) > MOST_OPTIONS:
         return AnyType(secret=secret)
     merged = _merge_enums(found)
