@@ -331,7 +331,9 @@ class _Inference:
         if member is None:
             self._unknown_member(base, name, chain)
             return AnyType(secret=base.secret)
-        other = next((option for option in options(base) if not isinstance(option, _WITH_MEMBERS)), None)
+        known = options(base)
+        without = (kind for kind in known if not isinstance(kind, ObjectType) and member_of(kind, name) is None)
+        other = next(without, None)
         if other is not None:
             what = f"`{'.'.join(chain[:-1])}`" if chain is not None else "this"
             hint = f"ask `{'.'.join(chain[:-1])} is mapping` first" if chain is not None else ""
@@ -482,7 +484,6 @@ def _refuse_doubtful_default(node: nodes.Filter | nodes.Test) -> None:
 
 
 _BOUNDS = (IntegerType, NullType, AnyType)
-_WITH_MEMBERS = (ObjectType, AnyType, DateType, DateTimeType)
 _TIMES = (DateType, DateTimeType)
 _TESTED: Mapping[str, tuple[type[ValueType], ...]] = {
     "none": (NullType,),
