@@ -1,6 +1,6 @@
 """The compiler: loaded -> resolved -> typed -> planned, each stage to be looked at, all mistakes told at once."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from request_models import checks
 from request_models.actions import ActionCatalogue
 from request_models.checks.calendars import calendars_named
 from request_models.checks.runnable import NOT_YET_RUNNABLE
-from request_models.diagnostics import Diagnostic, has_errors, in_order
+from request_models.diagnostics import Diagnostic, Severity, has_errors, in_order
 from request_models.findings import Finding
 from request_models.json_values import JsonValue
 from request_models.loading import Loaded, ModelSource, load_catalogue, load_file, load_model
@@ -22,6 +22,9 @@ __all__ = [
     "STAGES", "Compilation", "Loaded", "ModelSource", "Stage", "Surroundings", "compile_in", "compile_model",
     "load_catalogue", "load_file", "load_model",
 ]  # fmt: skip
+
+MOST_ERRORS = 200
+"""Most errors of one check that are told of one model: further ones are told once these are mended."""
 
 STAGES = ("loaded", "resolved", "typed", "planned")
 """The stages in order."""
@@ -60,12 +63,12 @@ def compile_in(source: ModelSource, surroundings: Surroundings) -> Compilation:
     Every stage is checked whatever the stages before it found, so that all mistakes are told at once; there is a plan
     only when none of them is an error. Nothing is raised for what a model says.
     """
-    findings: list[Finding] = [finding for check in checks.LOADED for finding in check(source)]
+    findings = [finding for check in checks.LOADED for finding in _first(check(source))]
     resolved = resolve(source, surroundings)
-    findings += resolved.findings
-    findings += [finding for check in checks.RESOLVED for finding in check(resolved)]
+    findings += _first(resolved.findings)
+    findings += [finding for check in checks.RESOLVED for finding in _first(check(resolved))]
     typed = type_model(resolved)
-    findings += [finding for check in checks.TYPED for finding in check(typed)]
+    findings += [finding for check in checks.TYPED for finding in _first(check(typed))]
     diagnostics = in_order(finding.located(source.source) for finding in findings)
     stages: dict[str, Stage] = {"loaded": source, "resolved": resolved, "typed": typed}
     plan = None
@@ -73,3 +76,13 @@ def compile_in(source: ModelSource, surroundings: Surroundings) -> Compilation:
         stages["planned"] = plan = plan_of(typed, calendars_named(resolved))
     runnable = not has_errors(diagnostics)
     return Compilation(source.model, stages, plan if runnable else None, diagnostics)
+
+
+def _first(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings up to the MOST_ERRORS-th error; what is only warned of never hides an error behind it."""
+    errors = 0
+    for finding in findings:
+        yield finding
+        errors += finding.severity is Severity.ERROR
+        if errors == MOST_ERRORS:
+            return

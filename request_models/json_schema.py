@@ -1,6 +1,6 @@
 """JSON Schema (2020-12) as value types, and value types as JSON Schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from request_models.errors import SchemaTranslationError
@@ -212,15 +212,29 @@ def as_json(value_type: ValueType) -> ValueType:
         case DurationType():
             return StringType(format="duration", secret=value_type.secret)
         case UnionType(options=options):
-            return replace(value_type, options=tuple(as_json(option) for option in options))
+            inner = tuple(as_json(option) for option in options)
+            return value_type if _same(inner, options) else replace(value_type, options=inner)
         case ArrayType():
-            return replace(value_type, items=as_json(value_type.items))
+            items = as_json(value_type.items)
+            return value_type if items is value_type.items else replace(value_type, items=items)
         case ObjectType():
-            members = {name: replace(member, type=as_json(member.type)) for name, member in value_type.members.items()}
-            others = None if value_type.others is None else as_json(value_type.others)
-            return replace(value_type, members=members, others=others)
+            return _map_as_json(value_type)
         case _:
             return value_type
+
+
+def _map_as_json(found: ObjectType) -> ObjectType:
+    others = None if found.others is None else as_json(found.others)
+    kinds = [as_json(member.type) for member in found.members.values()]
+    if others is found.others and _same(kinds, [member.type for member in found.members.values()]):
+        return found
+    changed = zip(found.members.items(), kinds, strict=True)
+    return replace(found, members={name: replace(member, type=kind) for (name, member), kind in changed}, others=others)
+
+
+def _same(new: Sequence[ValueType], old: Sequence[ValueType]) -> bool:
+    """Whether nothing was changed: then what is large need not be made again."""
+    return all(one is other for one, other in zip(new, old, strict=True))
 
 
 def to_json_schema(value_type: ValueType, depth: int = 0) -> dict[str, JsonValue]:

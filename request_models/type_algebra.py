@@ -26,6 +26,8 @@ from request_models.value_types import (
 
 MOST_OPTIONS = 24
 """A union that grows wider than this is taken for any value."""
+MOST_PARTS = 400
+"""How many parts a type may have before what is further in it is taken for any value."""
 DEEPEST = 24
 """How deep a (perhaps recursive) type is looked into."""
 
@@ -84,6 +86,46 @@ def say_type(value_type: ValueType) -> str:
             return f"a list of {say_type(items).removeprefix('a ')}"
         case other:
             return _NAMES.get(type(other), type(other).__name__)
+
+
+def of_bounded_size(value_type: ValueType) -> ValueType:
+    """The type; what lies deeper in it than DEEPEST, or past its first MOST_PARTS parts, is any value.
+
+    A value may stand in another many times, and that in a third: what is known of them grows without bound.
+    """
+    return value_type if _fits(value_type, 0, [MOST_PARTS]) else _cut(value_type, 0, [MOST_PARTS])
+
+
+def _fits(value_type: ValueType, depth: int, left: list[int]) -> bool:
+    left[0] -= 1
+    if left[0] < 0 or depth > DEEPEST:
+        return False
+    match value_type:
+        case UnionType(options=inner):
+            return all(_fits(option, depth, left) for option in inner)
+        case ArrayType(items=items):
+            return _fits(items, depth + 1, left)
+        case ObjectType(members=members, others=others):
+            known = all(_fits(member.type, depth + 1, left) for member in members.values())
+            return known and (others is None or _fits(others, depth + 1, left))
+        case _:
+            return True
+
+
+def _cut(value_type: ValueType, depth: int, left: list[int]) -> ValueType:
+    left[0] -= 1
+    if left[0] < 0 or depth > DEEPEST:
+        return AnyType(secret=any_secret(value_type))
+    match value_type:
+        case UnionType(options=inner):
+            return replace(value_type, options=tuple(_cut(option, depth, left) for option in inner))
+        case ArrayType(items=items):
+            return replace(value_type, items=_cut(items, depth + 1, left))
+        case ObjectType(members=members, others=others):
+            kept = {name: replace(part, type=_cut(part.type, depth + 1, left)) for name, part in members.items()}
+            return replace(value_type, members=kept, others=None if others is None else _cut(others, depth + 1, left))
+        case _:
+            return value_type
 
 
 def with_secrecy(value_type: ValueType, secret: bool) -> ValueType:

@@ -17,7 +17,7 @@ from request_models.resolved import (
     ResolvedStep,
     ResolvedUndo,
 )
-from request_models.type_algebra import any_secret, join, options, say_type, with_secrecy
+from request_models.type_algebra import any_secret, join, of_bounded_size, options, say_type, with_secrecy
 from request_models.value_types import AnyType, Member, ObjectType, OmitType, ValueType
 from request_models.yaml_source import Path
 
@@ -38,11 +38,11 @@ class TypedNode:
         """Whether it may come out as `omit`."""
         return any(isinstance(option, OmitType) for option in options(self.type))
 
-    @property
+    @cached_property
     def given_type(self) -> ValueType | None:
         """Its type when it is not omitted, as JSON; None when it always is."""
         kept = [option for option in options(self.type) if not isinstance(option, OmitType)]
-        return as_json(join(kept)) if kept else None
+        return of_bounded_size(as_json(join(kept))) if kept else None
 
     def walk(self) -> Iterator["TypedNode"]:
         """The node and all below it."""

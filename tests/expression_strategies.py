@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 
 from hypothesis import strategies as st
 
@@ -134,9 +134,7 @@ class Scene:
 
     @property
     def type(self) -> ObjectType:
-        members = {
-            name: Member(type=kind, required=name not in self.optional) for name, kind in self.inputs.items()
-        }
+        members = {name: Member(type=kind, required=name not in self.optional) for name, kind in self.inputs.items()}
         return ObjectType(members=members)
 
 

@@ -7,6 +7,7 @@ from request_models.findings import Finding
 from request_models.reach import BEFORE_STEPS, Reach, reach
 from request_models.resolved import Resolved, Site, sites
 from request_models.scope_types import EXTRA_ROOTS, NOTIFIED_REQUEST, PERSON, REQUEST, ROOTS
+from request_models.suggestions import nearest
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
@@ -99,9 +100,9 @@ def _unknown_person(site: Site, root: str, name: str) -> Finding | None:
 
 
 def _unknown(site: Site, root: str, name: str, names: Collection[str]) -> Finding:
-    near = get_close_matches(name, list(names), n=1)
+    near = nearest(name, names)
     shown = ", ".join(sorted(names)[:12])
-    hint = f"is `{root}.{near[0]}` meant?" if near else f"`{root}` has {shown}" if names else f"`{root}` is empty"
+    hint = f"is `{root}.{near}` meant?" if near else f"`{root}` has {shown}" if names else f"`{root}` is empty"
     what = {
         "inputs": "input",
         "values": "value",

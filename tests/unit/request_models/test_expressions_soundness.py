@@ -1,7 +1,6 @@
 """What is known of an expression when compiling holds when it is evaluated: no surprise of types at run time."""
 
 import re
-from collections.abc import Mapping
 from typing import cast
 
 from hypothesis import HealthCheck, event, given, settings
@@ -11,7 +10,7 @@ from jinja2 import nodes
 from expression_strategies import ANY_TYPES, Scene, expressions, scenes, templates
 from request_models.errors import ExpressionError, ExpressionSyntaxError
 from request_models.expression_syntax import parse_expression, parse_text
-from request_models.expressions import evaluate, render
+from request_models.expressions import render
 from request_models.inference import TypeScope, _Inference, infer, infer_text
 from request_models.json_schema import as_json
 from request_models.json_values import JsonValue, refuse_what_is_not_json
