@@ -163,6 +163,43 @@ ALL_CODES: tuple[Code, ...] = (
     Code(
         "condition-type", _CHECKS, "A condition is not true or false.", "Compare it: `... | length > 0`, `... != ''`."
     ),
+    Code(
+        "never-true",
+        _CHECKS,
+        "A condition can never be true: an error where something is then never done or always refused, else a warning.",
+        "Mend it; or leave out what it guards. The message says what follows from it.",
+    ),
+    Code(
+        "always-true",
+        _CHECKS,
+        "A condition is always true. A warning, and an error where polling then ends as failed at once.",
+        "Leave the condition out, or mend it.",
+    ),
+    Code("unreachable", _CHECKS, "An `else` is never done, since its `when` is always true.", "Leave it out."),
+    Code(
+        "needless-default",
+        _CHECKS,
+        "`default` stands at an input that is always there. A warning.",
+        "Leave it out; for empty text write `| default(..., true)`.",
+    ),
+    Code(
+        "compared-with-true",
+        _CHECKS,
+        "What is true or false is compared with `true` or `false`. A warning.",
+        "Write it as it is, or `not ...`.",
+    ),
+    Code(
+        "part-of-text",
+        _CHECKS,
+        "`in` looks for a part of a text that is one of a few: `'prod' in 'preprod'` is true. A warning.",
+        "Compare with `==`, or write a list: `in [...]`.",
+    ),
+    Code(
+        "json-in-text",
+        _CHECKS,
+        "A map or a list would stand in a text as JSON. A warning.",
+        "Name the member that is meant, write `... | join(', ')`, or `... | tojson` if JSON is meant.",
+    ),
     Code("otherwise-without-expect", _CHECKS, "`otherwise` without `expect` is never said.", "Add `expect`."),
     Code(
         "read-only",

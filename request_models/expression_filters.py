@@ -14,6 +14,7 @@ from request_models.filter_functions import (
     end,
     entries,
     extreme,
+    flattened,
     in_order,
     joined,
     length,
@@ -36,13 +37,14 @@ from request_models.filter_rules import (
     TEXT,
     attribute_type,
     choose_rule,
-    constant_text,
     default_rule,
     entries_rule,
     extreme_rule,
     fixed,
+    flat_rule,
     item_rule,
     join_rule,
+    length_rule,
     list_of_rule,
     list_rule,
     number_rule,
@@ -55,7 +57,7 @@ from request_models.filter_rules import (
     text_keeping_enum,
     text_rule,
 )
-from request_models.type_algebra import item_of
+from request_models.type_algebra import constant_text, item_of
 from request_models.value_types import (
     AnyType,
     ArrayType,
@@ -63,7 +65,6 @@ from request_models.value_types import (
     DateType,
     IntegerType,
     NumberType,
-    ObjectType,
     StringType,
     ValueType,
 )
@@ -112,8 +113,6 @@ def _function(
     return Function(name, parameters, required, apply, rule, documentation, takes_absent)
 
 
-_LENGTH_RULE = fixed(IntegerType(minimum=0), *TEXT, ArrayType, ObjectType, name="length", what="text, lists and maps")
-
 ALL_FILTERS: tuple[Function, ...] = (
     _function("abs", lambda work, value: abs(as_number(value, "abs")), number_rule("abs"), "Without its sign."),
     _function(
@@ -144,12 +143,13 @@ ALL_FILTERS: tuple[Function, ...] = (
         takes_absent=True,
     ),
     _function("first", end(0, "first"), item_rule("first"), "The first item."),
+    _function("flatten", flattened, flat_rule, "A list of lists as one list; lists in those stay."),
     _function("float", to_float, numeral_rule(NumberType(), "float"), "As a number."),
     _function("int", to_int, numeral_rule(IntegerType(), "int"), "As a whole number; fractions are cut off."),
     _function("items", entries, entries_rule, "A map as a list of `{key, value}`, in the keys' order."),
     _function("join", joined, join_rule, "The items as one text.", ("separator",)),
     _function("last", end(-1, "last"), item_rule("last"), "The last item."),
-    _function("length", length, _LENGTH_RULE, "How many characters, items or members."),
+    _function("length", length, length_rule, "How many characters, items or members."),
     _function("list", to_list, list_of_rule, "As a list; of a map, its keys."),
     _function("lower", by_text("lower", str.lower), text_keeping_enum("lower", str.lower), "In small letters."),
     _function(

@@ -2,11 +2,21 @@
 
 from collections.abc import Callable, Mapping
 
+from request_models.comparisons import check_comparable
 from request_models.errors import TypeRuleError
 from request_models.expression_functions import Function, Work, equal_values, say_kind
 from request_models.scope_values import Undefined
-from request_models.type_algebra import options, say_type
-from request_models.value_types import AnyType, ArrayType, BooleanType, IntegerType, ValueType
+from request_models.type_algebra import any_secret, options, say_type
+from request_models.value_types import (
+    AnyType,
+    ArrayType,
+    BooleanType,
+    DateTimeType,
+    DateType,
+    IntegerType,
+    StringType,
+    ValueType,
+)
 
 
 def _of_anything(_value: ValueType, *_arguments: ValueType | None) -> ValueType:
@@ -20,11 +30,24 @@ def _of_whole_numbers(value: ValueType) -> ValueType:
     return BooleanType()
 
 
-def _of_a_list(_value: ValueType, container: ValueType) -> ValueType:
+def _of_comparable(value: ValueType, other: ValueType) -> ValueType:
+    check_comparable("eq", value, other)
+    return BooleanType(secret=any_secret(value) or any_secret(other))
+
+
+def _of_texts(value: ValueType, part: ValueType) -> ValueType:
+    for option in (*options(value), *options(part)):
+        if not isinstance(option, StringType | DateType | DateTimeType | AnyType):
+            raise TypeRuleError(f"this test is of texts, but this is {say_type(option)}")
+    return BooleanType(secret=any_secret(value) or any_secret(part))
+
+
+def _of_a_list(value: ValueType, container: ValueType) -> ValueType:
     for option in options(container):
         if not isinstance(option, ArrayType | AnyType):
             raise TypeRuleError(f"`is in` looks into a list, but this is {say_type(option)}")
-    return BooleanType()
+    check_comparable("in", value, container)
+    return BooleanType(secret=any_secret(value) or any_secret(container))
 
 
 def _test(
@@ -54,6 +77,20 @@ def _within(work: Work, value: object, container: object) -> bool:
     return any(equal_values(value, item, work) for item in container)
 
 
+def _starts(work: Work, value: object, beginning: object) -> bool:
+    return _written(work, value, "startswith").startswith(_written(work, beginning, "startswith"))
+
+
+def _ends(work: Work, value: object, end: object) -> bool:
+    return _written(work, value, "endswith").endswith(_written(work, end, "endswith"))
+
+
+def _written(work: Work, value: object, test: str) -> str:
+    if not isinstance(value, str):
+        raise TypeRuleError(f"`is {test}` asks about text, not {say_kind(value)}")
+    return work.text(str(value))
+
+
 ALL_TESTS: tuple[Function, ...] = (
     _test("defined", lambda work, value: not isinstance(value, Undefined), "It is there.", takes_absent=True),
     _test("undefined", lambda work, value: isinstance(value, Undefined), "It is not there.", takes_absent=True),
@@ -69,7 +106,15 @@ ALL_TESTS: tuple[Function, ...] = (
     _test("even", lambda work, value: _whole(value, "even") % 2 == 0, "An even whole number.", rule=_of_whole_numbers),
     _test("odd", lambda work, value: _whole(value, "odd") % 2 == 1, "An odd whole number.", rule=_of_whole_numbers),
     _test("in", _within, "It is one of a list's items.", ("list",), rule=_of_a_list),
-    _test("equalto", lambda work, value, other: equal_values(value, other, work), "Equal.", ("other",)),
+    _test(
+        "equalto",
+        lambda work, value, other: equal_values(value, other, work),
+        "Equal.",
+        ("other",),
+        rule=_of_comparable,
+    ),
+    _test("startswith", _starts, "A text that begins with another.", ("beginning",), rule=_of_texts),
+    _test("endswith", _ends, "A text that ends in another.", ("end",), rule=_of_texts),
 )
 
 TESTS: Mapping[str, Function] = {test.name: test for test in ALL_TESTS} | {

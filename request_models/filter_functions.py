@@ -162,6 +162,14 @@ def to_list(work: Work, value: object) -> list[object]:
             raise TypeRuleError(f"`list` works on a list or a map, not on {say_kind(value)}; for text use `split`")
 
 
+def flattened(work: Work, value: object) -> list[object]:
+    """`flatten`."""
+    found: list[object] = []
+    for item in as_items(value, "flatten"):
+        found += work.items([*item]) if isinstance(item, list | tuple) else work.items([item])
+    return found
+
+
 def unique(work: Work, value: object) -> list[object]:
     """`unique`."""
     seen: dict[bytes, object] = {}

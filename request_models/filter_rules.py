@@ -7,8 +7,10 @@ from request_models.expression_tests import TESTS
 from request_models.type_algebra import (
     ORDERED,
     any_secret,
+    constant_text,
     family,
     is_any,
+    is_secret,
     item_of,
     join,
     member_of,
@@ -152,6 +154,22 @@ def fixed(result: ValueType, *kinds: type[ValueType], name: str = "", what: str 
     return rule
 
 
+def length_rule(value: ValueType) -> ValueType:
+    """Text, a list or a map gives a number; secret only if the whole is, since what is in it does not show."""
+    only(value, (*TEXT, ArrayType, ObjectType), "length", "text, lists and maps")
+    return IntegerType(minimum=0, secret=is_secret(value))
+
+
+def flat_rule(value: ValueType) -> ValueType:
+    """A list of lists gives the list of their items; what is no list in it stays."""
+    only(value, (ArrayType,), "flatten", "a list of lists")
+    found = [
+        with_secrecy(option.items, option.secret) if isinstance(option, ArrayType) else option
+        for option in options(item_of(value) or AnyType())
+    ]
+    return ArrayType(items=join(found), secret=is_secret(value))
+
+
 def default_rule(value: ValueType, other: ValueType, also_empty: ValueType | None) -> ValueType:
     """The value, or what is given instead."""
     given = [option for option in options(value) if also_empty is None or not isinstance(option, NullType)]
@@ -189,13 +207,6 @@ def round_rule(value: ValueType, digits: ValueType | None) -> ValueType:
     only(value, _NUMBERS, "round", "numbers")
     argument_only(digits, (IntegerType,), "round", "a whole number")
     return IntegerType(secret=value.secret) if digits is None else NumberType(secret=value.secret)
-
-
-def constant_text(value_type: ValueType | None) -> str | None:
-    """The text, when the type allows one text only: so arguments such as `attribute='VpcId'` are known."""
-    if isinstance(value_type, StringType) and value_type.enum is not None and len(value_type.enum) == 1:
-        return value_type.enum[0]
-    return None
 
 
 def attribute_type(items: ValueType, attribute: ValueType) -> ValueType:

@@ -1,10 +1,9 @@
-"""The type rules of the operators: reading by a key, comparing, calculating."""
+"""The type rules of the operators: reading by a key, calculating."""
 
 from collections.abc import Mapping
 
 from request_models.errors import TypeRuleError
-from request_models.filter_rules import constant_text
-from request_models.type_algebra import ORDERED, any_secret, family, is_any, join, options, say_type, with_secrecy
+from request_models.type_algebra import any_secret, family, join, options, say_type, with_secrecy
 from request_models.value_types import (
     AnyType,
     ArrayType,
@@ -38,52 +37,6 @@ def item_type(base: ValueType, key: ValueType) -> ValueType:
             case _:
                 raise TypeRuleError(f"{say_type(option)} has no items to read")
     return join(found)
-
-
-def check_comparable(operator: str, left: ValueType, right: ValueType) -> None:
-    """Refuse a comparison that makes no sense for its types, or that can never be true."""
-    if is_any(left) or is_any(right):
-        return
-    if operator in {"in", "notin"}:
-        _searchable(left, right)
-        return
-    pairs = [family(a) is family(b) for a in options(left) for b in options(right)]
-    if not any(pairs):
-        what = f"{say_type(left)} is compared with {say_type(right)}"
-        outcome = "they are never equal" if operator in {"eq", "ne"} else "there is no order"
-        raise TypeRuleError(f"{what}: {outcome}")
-    if operator not in {"eq", "ne"} and not (all(pairs) and family(options(left)[0]) in ORDERED):
-        raise TypeRuleError(f"there is no order between {say_type(left)} and {say_type(right)}")
-    _refuse_impossible_literal(left, right)
-
-
-def _refuse_impossible_literal(left: ValueType, right: ValueType) -> None:
-    """A comparison with a text that the other side can never be, `inputs.region == 'eu-west-l'`, is a slip."""
-    for one, other in ((left, right), (right, left)):
-        text = constant_text(one)
-        known = options(other)
-        enums = [option.enum for option in known if isinstance(option, StringType)]
-        if text is None or len(enums) != len(known) or any(enum is None or text in enum for enum in enums):
-            continue
-        allowed = [item for enum in enums for item in enum or ()]
-        if constant_text(other) is None:
-            raise TypeRuleError(f"`{text}` is none of {', '.join(f'`{item}`' for item in allowed[:12])}")
-
-
-def _searchable(left: ValueType, right: ValueType) -> None:
-    for option in options(right):
-        match option:
-            case ArrayType(items=items):
-                families = {family(item) for item in options(items)}
-                if not is_any(items) and not any(family(option) in families for option in options(left)):
-                    raise TypeRuleError(f"{say_type(left)} is looked for in {say_type(option)}: it is never there")
-            case StringType() | ObjectType():
-                if not all(isinstance(part, StringType) for part in options(left)):
-                    raise TypeRuleError(f"only text can be looked for in {say_type(option)}, not {say_type(left)}")
-            case AnyType():
-                pass
-            case _:
-                raise TypeRuleError(f"`in` looks into lists, maps and texts, but this is {say_type(option)}")
 
 
 _SUMS: Mapping[tuple[str, type[ValueType], type[ValueType]], type[ValueType]] = {

@@ -128,6 +128,13 @@ def _cut(value_type: ValueType, depth: int, left: list[int]) -> ValueType:
             return value_type
 
 
+def constant_text(value_type: ValueType | None) -> str | None:
+    """The text, when the type allows one text only: so arguments such as `attribute='VpcId'` are known."""
+    if isinstance(value_type, StringType) and value_type.enum is not None and len(value_type.enum) == 1:
+        return value_type.enum[0]
+    return None
+
+
 def with_secrecy(value_type: ValueType, secret: bool) -> ValueType:
     """The type, secret if it was or `secret` says so."""
     return replace(value_type, secret=True) if secret and not value_type.secret else value_type
@@ -236,6 +243,11 @@ def item_of(value_type: ValueType) -> ValueType | None:
             case _:
                 return None
     return join(found)
+
+
+def is_secret(value_type: ValueType) -> bool:
+    """Whether the value as a whole is secret: how long it is, and whether it is there, then is too."""
+    return any(option.secret for option in options(value_type))
 
 
 def any_secret(value_type: ValueType) -> bool:

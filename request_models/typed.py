@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from request_models.diagnostics import Severity
 from request_models.inference import Problem
 from request_models.json_schema import as_json
 from request_models.json_values import JsonValue
@@ -24,7 +25,10 @@ from request_models.yaml_source import Path
 
 @dataclass(frozen=True)
 class TypedNode:
-    """A value of the model with its type. `members` and `items` are set for maps and lists that hold expressions."""
+    """A value of the model with its type. `members` and `items` are set for maps and lists that hold expressions.
+
+    `outcome` is what a condition comes out as, where that is known before anything runs.
+    """
 
     path: Path
     node: Node
@@ -32,6 +36,12 @@ class TypedNode:
     problems: tuple[Problem, ...] = ()
     members: Mapping[str, "TypedNode"] | None = None
     items: tuple["TypedNode", ...] | None = None
+    outcome: bool | None = None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an error was found in it, so that nothing further is worth saying."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
 
     @property
     def may_be_omitted(self) -> bool:

@@ -39,7 +39,7 @@ def _call(spec: ActionSpec, arguments: TypedNode, path: Path) -> Iterator[Findin
 
 def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
     wanted = resolved(wanted)
-    if node.problems or isinstance(wanted, AnyType) or is_any(node.type):
+    if node.wrong or isinstance(wanted, AnyType) or is_any(node.type):
         return  # what is of any type here is checked before the call
     if isinstance(wanted, UnionType) and (node.members is not None or node.items is not None):
         yield from _closest(node, wanted, name)

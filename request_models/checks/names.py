@@ -132,7 +132,10 @@ def _out_of_reach(resolved: Resolved, site: Site, name: str) -> Finding | None:
 
 
 _SAID: Mapping[Reach, tuple[str, str]] = {
-    Reach.ITSELF: ("this is within step `{name}` itself", "its own answer is `result`, in `expect` and `undo`"),
+    Reach.ITSELF: (
+        "this is within step `{name}` itself",
+        "its own answer is `result`: in `expect`, `otherwise`, `until`, `fails` and `undo`",
+    ),
     Reach.AROUND: ("this is within `{name}`, whose state is known only at its end", "read the steps before this one"),
     Reach.AFTER: ("step `{name}` runs after this", "move the step up, or this down"),
     Reach.OTHER_BRANCH: (

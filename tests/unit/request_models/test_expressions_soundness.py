@@ -8,14 +8,17 @@ from hypothesis import strategies as st
 from jinja2 import nodes
 
 from expression_strategies import ANY_TYPES, Scene, expressions, scenes, templates
+from request_models.diagnostics import Severity
 from request_models.errors import ExpressionError, ExpressionSyntaxError
+from request_models.expression_functions import truth
 from request_models.expression_syntax import parse_expression, parse_text
 from request_models.expressions import render
-from request_models.inference import TypeScope, _Inference, infer, infer_text
+from request_models.inference import _Inference, infer, infer_text
 from request_models.json_schema import as_json
 from request_models.json_values import JsonValue, refuse_what_is_not_json
 from request_models.plan import Expression, Text
 from request_models.type_algebra import join, options
+from request_models.type_scopes import TypeScope
 from request_models.value_types import AnyType, ArrayType, ObjectType, OmitType, ValueType, check_value
 
 AT_RUN_TIME = re.compile(
@@ -106,9 +109,12 @@ def check_expression(scene: Scene, source: str) -> None:
             event("fails as it may")
             assert AT_RUN_TIME.search(error.message), (error.message, found.type)
         return
-    if found.problems:
+    if any(problem.severity is Severity.ERROR for problem in found.problems):
         event("refused when compiling")
         return
+    if found.outcome is not None:
+        event("known when compiling")
+        assert truth(value) is found.outcome, (value, found.type)
     event("has its type")
     if isinstance(value, str | int | float | list | dict) or value is None:
         refuse_what_is_not_json(value)
