@@ -38,7 +38,7 @@ class Stage(Protocol):
 
 @dataclass(frozen=True)
 class Compilation:
-    """What came of a model: its stages by name, and every diagnostic in order.
+    """What came of a model: its stages by name, every diagnostic in order, and apart from them the notes.
 
     `plan` is there unless there are errors. A model that is right but uses what this version cannot run yet has a
     `planned` stage to look at, and no plan.
@@ -48,6 +48,7 @@ class Compilation:
     stages: Mapping[str, Stage]
     plan: Plan | None
     diagnostics: tuple[Diagnostic, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
 
 
 def compile_model(
@@ -69,13 +70,15 @@ def compile_in(source: ModelSource, surroundings: Surroundings) -> Compilation:
     findings += [finding for check in checks.RESOLVED for finding in _first(check(resolved))]
     typed = type_model(resolved)
     findings += [finding for check in checks.TYPED for finding in _first(check(typed))]
-    diagnostics = in_order(finding.located(source.source) for finding in findings)
+    told = in_order(finding.located(source.source) for finding in findings)
+    diagnostics = tuple(one for one in told if one.severity is not Severity.NOTE)
+    notes = tuple(one for one in told if one.severity is Severity.NOTE)
     stages: dict[str, Stage] = {"loaded": source, "resolved": resolved, "typed": typed}
     plan = None
     if not has_errors(found for found in diagnostics if found.code != NOT_YET_RUNNABLE):
         stages["planned"] = plan = plan_of(typed, calendars_named(resolved))
     runnable = not has_errors(diagnostics)
-    return Compilation(source.model, stages, plan if runnable else None, diagnostics)
+    return Compilation(source.model, stages, plan if runnable else None, diagnostics, notes)
 
 
 def _first(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -131,6 +131,18 @@ ALL_CODES: tuple[Code, ...] = (
         "Name an earlier step whose undo is an action.",
     ),
     Code(
+        "undo-after-removal",
+        _CHECKS,
+        "An undo needs what an undo that runs before it takes away.",
+        "Put what removes the thing last; what is made last is undone first.",
+    ),
+    Code(
+        "retry-at-once",
+        _CHECKS,
+        "Several attempts are made without a pause between them. A warning.",
+        "Write a `delay`, and a `factor` by which it grows.",
+    ),
+    Code(
         "retry-not-repeatable",
         _CHECKS,
         "An action that must not be repeated is retried after an unknown outcome.",
@@ -217,6 +229,7 @@ ALL_CODES: tuple[Code, ...] = (
     Code("poll-endless", _CHECKS, "Polling has no end.", "Write `within`."),
     Code("poll-option", _CHECKS, "A key of polling stands without `until`.", "Add `until`, or leave the key out."),
     Code("poll-once", _CHECKS, "The pause is as long as polling may take.", "Look more often, or allow more time."),
+    Code("poll-timeout", _CHECKS, "One look may take longer than polling altogether.", "Shorten `timeout`."),
     Code("loop-type", _CHECKS, "`for_each` is no list.", "Give it a list."),
     Code("loop-key", _CHECKS, "`key` does not name an item.", "Write `item`, or a member of it such as `item.id`."),
     Code("loop-unnamed", _CHECKS, "A loop has no id.", "Write `id`: its items are read under that name."),
@@ -256,11 +269,23 @@ ALL_CODES: tuple[Code, ...] = (
         "Somebody who is to be told is not written as one.",
         "Write `requester`, `user`, `person:ID`, `group:NAME`, `mail:ADDRESS` or `chat:CHANNEL`.",
     ),
+    Code(
+        "lock-for-all",
+        _CHECKS,
+        "All requests of the model take one and the same lock, and so run one after the other. A warning.",
+        "Name what one request works on: `bucket:{{ inputs.name }}`.",
+    ),
     Code("omit-misplaced", _CHECKS, "`omit` stands where nothing can be left out.", "Use it in `with` only."),
     Code("missing-argument", _CHECKS, "An action's required argument is missing.", "Write it; the hint says its type."),
     Code("unknown-argument", _CHECKS, "An action takes no such argument.", "Write the one that is meant."),
     Code(
         "argument-type", _CHECKS, "An argument is not of the type the action takes.", "The message says what it takes."
+    ),
+    Code(
+        "checked-at-run-time",
+        _CHECKS,
+        "Whether an argument fits can only be seen at run time, before the call. A note, told with `--notes`.",
+        "Nothing need be done; an input that is described as narrowly is checked when somebody orders.",
     ),
     Code("hosts-missing", _CHECKS, "The action acts on hosts, but none are named.", "Write `hosts: GROUP`."),
     Code("hosts-not-taken", _CHECKS, "The action acts on no hosts.", "Leave `hosts` out."),

@@ -136,6 +136,7 @@ class AwsConnector:
             reads_before=effect.before is not None,
             probes=effect.probes,
             settles=effect.settles,
+            removes=effect.removes,
         )
 
 
