@@ -91,11 +91,11 @@ def _not(found: bool | None) -> bool | None:
 
 
 def _equal(left: ValueType, right: ValueType) -> bool | None:
-    texts, other_texts = _texts(left), _texts(right)
-    if texts is not None and other_texts is not None:
-        if not texts & other_texts:
+    listed, others = _listed(left), _listed(right)
+    if listed is not None and others is not None:
+        if not listed & others:
             return False
-        return True if len(texts) == len(other_texts) == 1 else None
+        return True if len(listed) == len(others) == 1 else None
     if isinstance(left, NullType) and isinstance(right, NullType):
         return True
     (low, high), (least, most) = bounds(left), bounds(right)
@@ -126,13 +126,17 @@ OPPOSITE = {"lt": "gteq", "lteq": "gt", "gt": "lteq", "gteq": "lt"}
 """The order that holds when another does not."""
 
 
-def _texts(value_type: ValueType) -> set[str] | None:
-    """The texts it may be; None when it may be others, or something that is compared otherwise (dates)."""
-    found: set[str] = set()
+def _listed(value_type: ValueType) -> set[str | float] | None:
+    """The texts and numbers it may be; None when it may be others, or something that is compared otherwise (dates)."""
+    found: set[str | float] = set()
     for option in options(value_type):
-        if not isinstance(option, StringType) or option.enum is None or option.format is not None:
-            return None
-        found |= set(option.enum)
+        match option:
+            case StringType(enum=tuple() as enum, format=None) | IntegerType(enum=tuple() as enum):
+                found.update(enum)
+            case NumberType(minimum=float() | int() as low, maximum=high) if low == high:
+                found.add(low)
+            case _:
+                return None
     return found
 
 

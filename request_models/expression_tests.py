@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from request_models.comparisons import check_comparable
 from request_models.errors import TypeRuleError
 from request_models.expression_functions import Function, Work, equal_values, say_kind
+from request_models.formats import compiled_pattern, is_soon_matched, matches_pattern
 from request_models.scope_values import Undefined
-from request_models.type_algebra import any_secret, options, say_type
+from request_models.type_algebra import any_secret, constant_text, options, say_type
 from request_models.value_types import (
     AnyType,
     ArrayType,
@@ -40,6 +41,22 @@ def _of_texts(value: ValueType, part: ValueType) -> ValueType:
         if not isinstance(option, StringType | DateType | DateTimeType | AnyType):
             raise TypeRuleError(f"this test is of texts, but this is {say_type(option)}")
     return BooleanType(secret=any_secret(value) or any_secret(part))
+
+
+def _of_patterns(value: ValueType, pattern: ValueType) -> ValueType:
+    found = _of_texts(value, pattern)
+    written = constant_text(pattern)
+    if written is None:
+        raise TypeRuleError("the pattern of `match` is written out where it is used", hint="match('^[a-z]+$')")
+    if compiled_pattern(written) is None:
+        raise TypeRuleError("this is not a valid ECMA-262 regular expression")
+    if not is_soon_matched(written, _LONGEST_MATCHED):
+        raise TypeRuleError("this pattern can run away on a text made for that", hint="write a simpler one")
+    return found
+
+
+_LONGEST_MATCHED = 10_000
+"""How long a text may be that is looked through for a pattern, in characters."""
 
 
 def _of_a_list(value: ValueType, container: ValueType) -> ValueType:
@@ -85,6 +102,14 @@ def _ends(work: Work, value: object, end: object) -> bool:
     return _written(work, value, "endswith").endswith(_written(work, end, "endswith"))
 
 
+def _matches(work: Work, value: object, pattern: object) -> bool:
+    text, looked_for = _written(work, value, "match"), _written(work, pattern, "match")
+    if len(text) > _LONGEST_MATCHED or not is_soon_matched(looked_for, len(text)):
+        raise TypeRuleError("this text is too large to be looked through for a pattern")
+    work.spend(len(text))
+    return matches_pattern(looked_for, text)
+
+
 def _written(work: Work, value: object, test: str) -> str:
     if not isinstance(value, str):
         raise TypeRuleError(f"`is {test}` asks about text, not {say_kind(value)}")
@@ -115,6 +140,13 @@ ALL_TESTS: tuple[Function, ...] = (
     ),
     _test("startswith", _starts, "A text that begins with another.", ("beginning",), rule=_of_texts),
     _test("endswith", _ends, "A text that ends in another.", ("end",), rule=_of_texts),
+    _test(
+        "match",
+        _matches,
+        "A text in which an ECMA-262 pattern is found; `^` and `$` hold it at the ends.",
+        ("pattern",),
+        rule=_of_patterns,
+    ),
 )
 
 TESTS: Mapping[str, Function] = {test.name: test for test in ALL_TESTS} | {

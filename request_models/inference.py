@@ -348,25 +348,28 @@ class _Inference:
         for operand in node.ops:
             right = self._value(operand.expr)
             check_comparable(operand.op, left, right)
-            self._doubtful_comparison(operand, left, right)
+            self._doubtful_comparison(node, operand, left, right)
             secret = secret or any_secret(right)
             left = right
         # What equals a secret is known once it is known to be equal.
         return BooleanType(secret=secret)
 
-    def _doubtful_comparison(self, operand: nodes.Operand, left: ValueType, right: ValueType) -> None:
+    def _doubtful_comparison(
+        self, node: nodes.Compare, operand: nodes.Operand, left: ValueType, right: ValueType
+    ) -> None:
         if operand.op in {"in", "notin"} and constant_text(left) is not None:
             for option in options(right):
                 if isinstance(option, StringType) and option.enum is not None:
                     message = f"`in` looks for a part of a text, and this is {say_type(option)}"
-                    self._warn("part-of-text", message, hint="compare with `==`, or write a list: `in [...]`")
+                    hint = "compare with `==`, or write a list: `in [...]`"
+                    self._warn("part-of-text", message, hint=hint, at=_first_path(operand))
                     return
         given = operand.expr.value if isinstance(operand.expr, nodes.Const) else None
         truths = all(isinstance(option, BooleanType) for option in options(left))
         if operand.op in {"eq", "ne"} and isinstance(given, bool) and truths:
-            says = "" if given is (operand.op == "eq") else "not "
-            message = f"this is true or false already: `{says}...` says the same"
-            self._warn("compared-with-true", message, hint="leave the comparison out")
+            path = _first_path(node)
+            says = f"{'' if given is (operand.op == 'eq') else 'not '}{path or '...'}"
+            self._warn("compared-with-true", "this is true or false already", hint=f"write `{says}`", at=path)
 
     def _applied(self, node: nodes.Filter | nodes.Test, function: Function | None) -> ValueType:
         kind, known = ("test", TESTS) if isinstance(node, nodes.Test) else ("filter", FILTERS)

@@ -215,7 +215,8 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
         "<any> is none", "<any> is string", "<any> is number", "<any> is mapping", "<any> is list", "<any> is boolean",
         "<number> is even", "<number> is odd", "<any> is in <list>", "<any> is equalto(<any>)", "<path> is defined",
         "<path> is undefined", "1 < <number> < <number>", "<path> == <text>", "<path> in ['a', 'b']", "<path> in 'abc'",
-        "<path> == none", "<path> != none", "<path> != 'a'",
+        "<path> == none", "<path> != none", "<path> != 'a'", "<text> is startswith(<text>)", "<text> is endswith(<text>)",
+        "<text> is match('^a+$')", "<list> | select('startswith', <text>) | list == []",
     ),
     "list": (
         "[<any>, <any>]", "[<number>, <number>]", "[<text>, <text>]", "<list> + <list>", "<list>[<number>:]",
@@ -224,7 +225,8 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
         "<list> | map(attribute='k')", "<list> | map(attribute='v.n')", "<list> | map('abs')", "<list> | map('sort')",
         "<list> | select", "<list> | select('even')", "<list> | select('equalto', <any>)", "<list> | reject('none')",
         "<list> | select('in', <list>)", "<list> | selectattr('k')", "<list> | selectattr('k', 'defined')",
-        "<list> | rejectattr('v', 'equalto', <any>)", "<list> | list", "<map> | list", "<map> | items",
+        "<list> | rejectattr('v', 'equalto', <any>)", "<list> | flatten", "[<list>, <list>] | flatten",
+        "<list> | list", "<map> | list", "<map> | items",
         "<text> | split", "<text> | split(<text>)", "<list> | map('tojson')", "<list> | map('as_date')",
     ),
     "map": (

@@ -39,8 +39,8 @@ def _constant(node: TypedNode) -> Iterator[Finding]:
     """A condition that can come out one way only: an error where something is then never done, or never ends well."""
     if node.outcome is None:
         return
-    key = str(node.path[-1])
-    never, always = _SAYS.get(key, _SAYS["requester"])
+    root, key = str(node.path[0]), str(node.path[-1])
+    never, always = _SAYS.get(root) or _SAYS[key]
     what, error = always if node.outcome else never
     code = "always-true" if node.outcome else "never-true"
     severity = Severity.ERROR if error else Severity.WARNING
@@ -54,9 +54,15 @@ _SAYS = {
     "expect": (("every answer is refused", True), ("no answer is ever refused", False)),
     "until": (("it would be waited for in vain", True), ("nothing is waited for", False)),
     "fails": (("polling never ends by it", False), ("the first look ends it as failed", True)),
-    "requester": (("nobody may order", True), ("everybody may order", False)),
+    "inputs": (("it is never asked", True), ("it is asked in any case", False)),
+    "eligible": (("nobody may order", True), ("everybody may order", False)),
+    "approvals": (("nobody is ever asked", True), ("it is asked in any case", False)),
+    "triggers": (("no event orders", True), ("every event orders", False)),
 }
-"""By the key of a condition: what it means when it is never true, and when it always is; whether that is an error."""
+"""By where a condition stands, or its key: what it means when it is never true, and when it always is.
+
+With each, whether that is an error.
+"""
 
 
 def _hint(option: ValueType) -> str:

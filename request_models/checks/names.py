@@ -79,7 +79,8 @@ def _unknown_fact(resolved: Resolved, site: Site, name: str) -> Finding | None:
     read = [one for one in resolved.prerequisites if one.id == name]
     at = f"facts.{name}"
     if not read:
-        return _unknown(site, "facts", name, site.facts)
+        known = site.facts or [one.id for one in resolved.prerequisites if one.id is not None]
+        return _unknown(site, "facts", name, known)
     if not read[0].uses:
         message, hint = f"prerequisite `{name}` is a condition alone: it has no answer", "give it `uses`"
     elif site.path[0] == "prerequisites":
