@@ -273,7 +273,7 @@ ALL_CODES: tuple[Code, ...] = (
         "lock-for-all",
         _CHECKS,
         "All requests of the model take one and the same lock, and so run one after the other. A warning.",
-        "Name what one request works on: `bucket:{{ inputs.name }}`.",
+        "Name what one request works on: `bucket:{{ inputs.name }}`; or, if it is meant, the model itself.",
     ),
     Code("omit-misplaced", _CHECKS, "`omit` stands where nothing can be left out.", "Use it in `with` only."),
     Code("missing-argument", _CHECKS, "An action's required argument is missing.", "Write it; the hint says its type."),
