@@ -157,6 +157,12 @@ ALL_CODES: tuple[Code, ...] = (
     Code("unused-input", _CHECKS, "Nothing reads an input. A warning.", "Use it, or do not ask for it."),
     Code("unused-value", _CHECKS, "Nothing reads a value. A warning.", "Use it, or leave it out."),
     Code(
+        "unused-fact",
+        _CHECKS,
+        "Nothing reads what a prerequisite answers, and it has no `expect`. A warning.",
+        "Write `expect`, or leave it out.",
+    ),
+    Code(
         "wrong-operation", _CHECKS, "An operation does not exist for these types.", "Convert first; the hint says how."
     ),
     Code("unknown-member", _CHECKS, "A map has no member of this name.", "Write the member that is meant."),
