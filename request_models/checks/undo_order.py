@@ -48,9 +48,12 @@ def _between(
 def _needed(
     undo: TypedUndo, step: TypedStep, gone: list[tuple[TypedUndo, Thing]], sources: Sources
 ) -> TypedUndo | None:
-    """What took away the thing that an undo acts on. To look whether it is gone, or remove it again, does no harm."""
+    """What took away the thing that an undo acts on.
+
+    To look whether it is gone, to remove it again or to make it anew does not need it.
+    """
     spec = undo.resolved.spec
-    if spec is None or spec.effect is EffectClass.READ_ONLY:
+    if spec is None or spec.effect is EffectClass.READ_ONLY or spec.makes:
         return None
     own = sources.removed(step, undo)
     return next((by for by, thing in gone if thing != own and sources.acts_on(step, undo, thing)), None)

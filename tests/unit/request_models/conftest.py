@@ -60,6 +60,7 @@ SPECS = (
         system="cloud",
         target=CLOUD,
         token_lifetime=timedelta(days=1),
+        makes=True,
     ),
     ActionSpec(
         name="cloud.drop_box",

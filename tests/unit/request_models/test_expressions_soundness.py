@@ -1,7 +1,6 @@
 """What is known of an expression when compiling holds when it is evaluated: no surprise of types at run time."""
 
 import re
-from typing import cast
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -15,7 +14,7 @@ from request_models.expression_syntax import parse_expression, parse_text
 from request_models.expressions import render
 from request_models.inference import _Inference, infer, infer_text
 from request_models.json_schema import as_json
-from request_models.json_values import JsonValue, refuse_what_is_not_json
+from request_models.json_values import refuse_what_is_not_json
 from request_models.plan import Expression, Text
 from request_models.type_algebra import join, options
 from request_models.type_scopes import TypeScope
@@ -118,7 +117,7 @@ def check_expression(scene: Scene, source: str) -> None:
     event("has its type")
     if isinstance(value, str | int | float | list | dict) or value is None:
         refuse_what_is_not_json(value)
-        wrong = check_value(written_type(found.type), cast(JsonValue, value))
+        wrong = check_value(written_type(found.type), value)
         assert wrong == [], (value, found.type)
     else:
         assert any(isinstance(option, OmitType) for option in options(found.type))
