@@ -67,6 +67,8 @@ class HttpAction:
             arguments=arguments_type(method),
             result=RESULT_TYPE,
             effect=method.effect,
+            removes=("url",) if method.name == "delete" else (),
+            makes=method.outcome is Outcome.MADE or method.name == "put",
             documentation=f"{method.summary}. An answer of 400 and above is an error, unless any_status is true.",
             lifetime_argument=KEY_LIFETIME if method.takes_key else None,
         )

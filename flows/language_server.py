@@ -50,6 +50,11 @@ _SYMBOLS = {
     "outputs": lsp.SymbolKind.Property,
 }
 _INSTEAD = {code.code: code.instead for code in ALL_CODES}
+_SEVERITIES = {
+    Severity.ERROR: lsp.DiagnosticSeverity.Error,
+    Severity.WARNING: lsp.DiagnosticSeverity.Warning,
+    Severity.NOTE: lsp.DiagnosticSeverity.Hint,
+}
 _UNUSED = {"unused-input", "unused-value"}
 
 Answer = TypeVar("Answer")
@@ -211,19 +216,19 @@ class ModelServer:
         source, diagnostics = load_model(snapshot.file, snapshot.text)
         if source is None:
             return diagnostics
-        return compile_one(self._application, source).diagnostics
+        made = compile_one(self._application, source)
+        return (*made.diagnostics, *made.notes)
 
     def _say(self, diagnostic: Diagnostic, snapshot: _Snapshot) -> lsp.Diagnostic:
         where = snapshot.positions.range(span_of(diagnostic, snapshot.text))
         hint = f"\nhint: {diagnostic.hint}" if diagnostic.hint else ""
         instead = _INSTEAD.get(diagnostic.code)
-        error = diagnostic.severity is Severity.ERROR
         page = None if self._reference is None else lsp.CodeDescription(f"{self._reference}#{diagnostic.code}")
         related = lsp.DiagnosticRelatedInformation(lsp.Location(snapshot.uri, where), instead) if instead else None
         return lsp.Diagnostic(
             range=where,
             message=f"{diagnostic.message}{hint}",
-            severity=lsp.DiagnosticSeverity.Error if error else lsp.DiagnosticSeverity.Warning,
+            severity=_SEVERITIES[diagnostic.severity],
             code=diagnostic.code,
             code_description=page,
             source="orderly",

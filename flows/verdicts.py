@@ -21,7 +21,7 @@ from flows.settings import Settings
 from request_models.diagnostics import Diagnostic, Severity
 from request_models.json_values import JsonValue, digest_of
 
-_FORMAT = 1
+_FORMAT = 2
 _MOST = 20_000
 """Verdicts that are kept; with more, only those just used stay."""
 _CONTENT = ("runbooks", "extensions", "calendars")
@@ -29,12 +29,13 @@ _CONTENT = ("runbooks", "extensions", "calendars")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found in one file: its model's name, whether it can be published, and the diagnostics."""
+    """What was found in one file: its model's name, whether it can be published, the diagnostics, and the notes."""
 
     model: str
     file: str
     right: bool
     diagnostics: tuple[Diagnostic, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
 
 
 class Verdicts:
@@ -100,10 +101,13 @@ def _key(file: Path, content: bytes) -> str:
 
 
 def _read(written: dict[str, object]) -> Verdict:
-    diagnostics = written["diagnostics"]
-    assert isinstance(diagnostics, list)
-    found = tuple(Diagnostic(**{**one, "severity": Severity(one["severity"])}) for one in diagnostics)
-    return Verdict(str(written["model"]), str(written["file"]), written["right"] is True, found)
+    found, notes = _diagnostics(written["diagnostics"]), _diagnostics(written["notes"])
+    return Verdict(str(written["model"]), str(written["file"]), written["right"] is True, found, notes)
+
+
+def _diagnostics(written: object) -> tuple[Diagnostic, ...]:
+    assert isinstance(written, list)
+    return tuple(Diagnostic(**{**one, "severity": Severity(one["severity"])}) for one in written)
 
 
 def _surroundings(settings: Settings) -> str:

@@ -107,7 +107,9 @@ class ActionSpec:
 
     The rest is for the compiler only, and may change while the interface stays the same: `hazards` are those of
     arguments, by name; `known_hosts` the hosts and groups there are, None when that cannot be told without asking other
-    systems; `secret_hint` says how an argument is declared secret, with `{name}` for the argument's name.
+    systems; `secret_hint` says how an argument is declared secret, with `{name}` for the argument's name; `removes` are
+    the arguments that together name a thing which is gone after a call; `makes` says that a call may make the thing
+    that its arguments name, so that it need not be there.
     """
 
     name: str
@@ -130,6 +132,8 @@ class ActionSpec:
     hazards: Mapping[str, tuple[Hazard, ...]] = field(default_factory=dict, compare=False)
     known_hosts: frozenset[str] | None = field(default=None, compare=False)
     secret_hint: str = field(default="", compare=False)
+    removes: tuple[str, ...] = field(default=(), compare=False)
+    makes: bool = field(default=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.effect is EffectClass.HAS_PROBE and not self.probes:

@@ -131,6 +131,18 @@ ALL_CODES: tuple[Code, ...] = (
         "Name an earlier step whose undo is an action.",
     ),
     Code(
+        "undo-after-removal",
+        _CHECKS,
+        "An undo needs what an undo that runs before it takes away.",
+        "Put what removes the thing last; what is made last is undone first.",
+    ),
+    Code(
+        "retry-at-once",
+        _CHECKS,
+        "Several attempts are made without a pause between them. A warning.",
+        "Write a `delay`, and a `factor` by which it grows.",
+    ),
+    Code(
         "retry-not-repeatable",
         _CHECKS,
         "An action that must not be repeated is retried after an unknown outcome.",
@@ -144,6 +156,12 @@ ALL_CODES: tuple[Code, ...] = (
     ),
     Code("unused-input", _CHECKS, "Nothing reads an input. A warning.", "Use it, or do not ask for it."),
     Code("unused-value", _CHECKS, "Nothing reads a value. A warning.", "Use it, or leave it out."),
+    Code(
+        "unused-fact",
+        _CHECKS,
+        "Nothing reads what a prerequisite answers, and it has no `expect`. A warning.",
+        "Write `expect`, or leave it out.",
+    ),
     Code(
         "wrong-operation", _CHECKS, "An operation does not exist for these types.", "Convert first; the hint says how."
     ),
@@ -163,6 +181,43 @@ ALL_CODES: tuple[Code, ...] = (
     Code(
         "condition-type", _CHECKS, "A condition is not true or false.", "Compare it: `... | length > 0`, `... != ''`."
     ),
+    Code(
+        "never-true",
+        _CHECKS,
+        "A condition can never be true: an error where something is then never done or always refused, else a warning.",
+        "Mend it; or leave out what it guards. The message says what follows from it.",
+    ),
+    Code(
+        "always-true",
+        _CHECKS,
+        "A condition is always true. A warning, and an error where polling then ends as failed at once.",
+        "Leave the condition out, or mend it.",
+    ),
+    Code("unreachable", _CHECKS, "An `else` is never done, since its `when` is always true.", "Leave it out."),
+    Code(
+        "needless-default",
+        _CHECKS,
+        "`default` stands at an input that is always there. A warning.",
+        "Leave it out; for empty text write `| default(..., true)`.",
+    ),
+    Code(
+        "compared-with-true",
+        _CHECKS,
+        "What is true or false is compared with `true` or `false`. A warning.",
+        "Write it as it is, or `not ...`.",
+    ),
+    Code(
+        "part-of-text",
+        _CHECKS,
+        "`in` looks for a part of a text that is one of a few: `'prod' in 'preprod'` is true. A warning.",
+        "Compare with `==`, or write a list: `in [...]`.",
+    ),
+    Code(
+        "json-in-text",
+        _CHECKS,
+        "A map or a list would stand in a text as JSON. A warning.",
+        "Name the member that is meant, write `... | join(', ')`, or `... | tojson` if JSON is meant.",
+    ),
     Code("otherwise-without-expect", _CHECKS, "`otherwise` without `expect` is never said.", "Add `expect`."),
     Code(
         "read-only",
@@ -180,6 +235,7 @@ ALL_CODES: tuple[Code, ...] = (
     Code("poll-endless", _CHECKS, "Polling has no end.", "Write `within`."),
     Code("poll-option", _CHECKS, "A key of polling stands without `until`.", "Add `until`, or leave the key out."),
     Code("poll-once", _CHECKS, "The pause is as long as polling may take.", "Look more often, or allow more time."),
+    Code("poll-timeout", _CHECKS, "One look may take longer than polling altogether.", "Shorten `timeout`."),
     Code("loop-type", _CHECKS, "`for_each` is no list.", "Give it a list."),
     Code("loop-key", _CHECKS, "`key` does not name an item.", "Write `item`, or a member of it such as `item.id`."),
     Code("loop-unnamed", _CHECKS, "A loop has no id.", "Write `id`: its items are read under that name."),
@@ -219,11 +275,23 @@ ALL_CODES: tuple[Code, ...] = (
         "Somebody who is to be told is not written as one.",
         "Write `requester`, `user`, `person:ID`, `group:NAME`, `mail:ADDRESS` or `chat:CHANNEL`.",
     ),
+    Code(
+        "lock-for-all",
+        _CHECKS,
+        "All requests of the model take one and the same lock, and so run one after the other. A warning.",
+        "Name what one request works on: `bucket:{{ inputs.name }}`; or, if it is meant, the model itself.",
+    ),
     Code("omit-misplaced", _CHECKS, "`omit` stands where nothing can be left out.", "Use it in `with` only."),
     Code("missing-argument", _CHECKS, "An action's required argument is missing.", "Write it; the hint says its type."),
     Code("unknown-argument", _CHECKS, "An action takes no such argument.", "Write the one that is meant."),
     Code(
         "argument-type", _CHECKS, "An argument is not of the type the action takes.", "The message says what it takes."
+    ),
+    Code(
+        "checked-at-run-time",
+        _CHECKS,
+        "Whether an argument fits can only be seen at run time, before the call. A note, told with `--notes`.",
+        "Nothing need be done; an input that is described as narrowly is checked when somebody orders.",
     ),
     Code("hosts-missing", _CHECKS, "The action acts on hosts, but none are named.", "Write `hosts: GROUP`."),
     Code("hosts-not-taken", _CHECKS, "The action acts on no hosts.", "Leave `hosts` out."),

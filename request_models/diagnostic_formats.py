@@ -26,7 +26,11 @@ def _workflow_command(diagnostic: Diagnostic, base: Path) -> str:
         "title": f"Orderly: {diagnostic.code}",
     }
     written = ",".join(f"{name}={_escape_property(value)}" for name, value in properties.items())
-    return f"::{diagnostic.severity} {written}::{_escape_data(_text(diagnostic))}"
+    command = _COMMANDS[diagnostic.severity]
+    return f"::{command} {written}::{_escape_data(_text(diagnostic))}"
+
+
+_COMMANDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
 
 
 def _escape_data(text: str) -> str:
@@ -75,7 +79,7 @@ def _result(diagnostic: Diagnostic, rule: int, base: Path) -> dict[str, JsonValu
     return {
         "ruleId": diagnostic.code,
         "ruleIndex": rule,
-        "level": "error" if diagnostic.severity is Severity.ERROR else "warning",
+        "level": str(diagnostic.severity),
         "message": {"text": _text(diagnostic)},
         "locations": [
             {

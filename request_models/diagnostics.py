@@ -8,10 +8,11 @@ from request_models.json_values import JsonValue
 
 
 class Severity(StrEnum):
-    """An error refuses the model; a warning does not."""
+    """An error refuses the model; a warning does not; a note only says what is left to run time."""
 
     ERROR = "error"
     WARNING = "warning"
+    NOTE = "note"
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,10 @@ def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
 
 def as_errors(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
     """The same, every warning an error."""
-    return tuple(replace(diagnostic, severity=Severity.ERROR) for diagnostic in diagnostics)
+    return tuple(
+        diagnostic if diagnostic.severity is Severity.NOTE else replace(diagnostic, severity=Severity.ERROR)
+        for diagnostic in diagnostics
+    )
 
 
 def in_order(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

@@ -6,13 +6,13 @@ from datetime import timedelta
 from request_models.errors import DurationError
 
 DURATION_PATTERN = (
-    r"P(?=[0-9T])([0-9]{1,6}W)?([0-9]{1,6}D)?"
+    r"P(?=[0-9T])([0-9]{1,6}W)?([0-9]{1,9}D)?"
     r"(T(?=[0-9])([0-9]{1,8}H)?([0-9]{1,8}M)?([0-9]{1,10}(\.[0-9]{1,6})?S)?)?"
 )
 """What `parse_duration` reads, as an ECMA-262 pattern without anchors, for editors."""
 
 _DURATION = re.compile(
-    r"P(?:(?P<weeks>\d{1,6})W)?(?:(?P<days>\d{1,6})D)?"
+    r"P(?:(?P<weeks>\d{1,6})W)?(?:(?P<days>\d{1,9})D)?"
     r"(?:T(?=\d)(?:(?P<hours>\d{1,8})H)?(?:(?P<minutes>\d{1,8})M)?(?:(?P<seconds>\d{1,10}(?:\.\d{1,6})?)S)?)?",
     re.ASCII,
 )
@@ -26,7 +26,10 @@ def parse_duration(text: str) -> timedelta:
     found = _DURATION.fullmatch(text)
     if found is None or not any(part is not None for part in found.groupdict().values()):
         raise DurationError(text)
-    return timedelta(**{unit: float(part) for unit, part in found.groupdict().items() if part is not None})
+    try:
+        return timedelta(**{unit: float(part) for unit, part in found.groupdict().items() if part is not None})
+    except OverflowError:
+        raise DurationError(text) from None
 
 
 def write_duration(length: timedelta) -> str:

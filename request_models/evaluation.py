@@ -5,7 +5,7 @@ Values are JSON, dates and durations. Absent names and members are `Undefined`, 
 """
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar, cast
 
 from jinja2 import nodes
@@ -13,7 +13,7 @@ from jinja2 import nodes
 from request_models.durations import parse_duration
 from request_models.errors import DurationError, ExpressionError, TypeRuleError
 from request_models.expression_filters import FILTERS
-from request_models.expression_functions import Work, equal_values, say_kind, text_of, truth
+from request_models.expression_functions import MAX_PRODUCED_TEXT, Work, equal_values, say_kind, text_of, truth
 from request_models.expression_syntax import chain_of
 from request_models.expression_tests import TESTS
 from request_models.scope_values import OMIT, DateText, Omitted, Undefined, temporal
@@ -23,18 +23,19 @@ _LARGEST = 2**128
 
 
 class Evaluator:
-    """Evaluates one tree in one scope, once."""
+    """Evaluates one tree in one scope, once. Trees that are rendered together share what `work` may still be spent."""
 
-    def __init__(self, scope: Mapping[str, object], source: str) -> None:
+    def __init__(self, scope: Mapping[str, object], source: str, work: Work | None = None) -> None:
         self._scope = dict(scope)
         self._source = source
-        self._work = Work()
+        self._work = work or Work()
+        self._written = 0
 
     def expression(self, tree: nodes.Expr) -> object:
         """The value of an expression; `OMIT` for omit. Raises ExpressionError."""
         try:
             value = self._value(tree)
-            return value if isinstance(value, Omitted) else _present(value)
+            return value if isinstance(value, Omitted) else self._work.whole(_present(value))
         except TypeRuleError as error:
             raise ExpressionError(str(error), self._source) from None
         except RecursionError:
@@ -59,14 +60,23 @@ class Evaluator:
             match node:
                 case nodes.Output(nodes=children):
                     for child in children:
-                        data = child.data if isinstance(child, nodes.TemplateData) else text_of(self._used(child))
-                        parts.append(self._work.text(data))
+                        self._write(child, parts)
                 case nodes.If():
                     self._render_if(node, parts)
                 case nodes.For():
                     self._render_for(node, parts)
                 case _:
                     raise TypeRuleError("this tag is not part of the language")
+
+    def _write(self, node: nodes.Node, parts: list[str]) -> None:
+        if isinstance(node, nodes.TemplateData):
+            written = self._work.text(node.data)
+        else:
+            written = text_of(self._used(node), self._work)
+        self._written += len(written)
+        if self._written > MAX_PRODUCED_TEXT:
+            raise TypeRuleError(f"the text grows longer than {MAX_PRODUCED_TEXT} characters")
+        parts.append(written)
 
     def _render_if(self, node: nodes.If, parts: list[str]) -> None:
         for branch in (node, *node.elif_):
@@ -242,7 +252,7 @@ class Evaluator:
         return _numeric(self._used(node.node), "+")
 
     def _concatenation(self, node: nodes.Concat) -> object:
-        return self._work.text("".join(self._work.text(text_of(self._used(part))) for part in node.nodes))
+        return self._work.text("".join(text_of(self._used(part), self._work) for part in node.nodes))
 
     def _filter(self, node: nodes.Filter) -> object:
         found = FILTERS.get(node.name)
@@ -349,9 +359,15 @@ def _shifted(start: date | timedelta, length: timedelta) -> object:
     if isinstance(start, date) and not isinstance(start, datetime) and length.seconds + length.microseconds:
         raise TypeRuleError("only whole days can be added to a date")
     try:
-        return start + length
+        shifted = start + length
+        return shifted if not isinstance(shifted, datetime) else _writable(shifted)
     except OverflowError:
         raise TypeRuleError("the date lies beyond the calendar") from None
+
+
+def _writable(moment: datetime) -> datetime:
+    moment.astimezone(UTC)  # it is written in UTC, where it may lie beyond the calendar although it does not here
+    return moment
 
 
 def _ordered(left: object, right: object, work: Work) -> int:

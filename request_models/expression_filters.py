@@ -14,9 +14,11 @@ from request_models.filter_functions import (
     end,
     entries,
     extreme,
+    flattened,
     in_order,
     joined,
     length,
+    parts_of,
     present_item,
     replaced,
     rounded,
@@ -28,7 +30,6 @@ from request_models.filter_functions import (
     to_moment,
     total,
     trimmed,
-    under,
     unique,
     written,
 )
@@ -36,22 +37,27 @@ from request_models.filter_rules import (
     TEXT,
     attribute_type,
     choose_rule,
-    constant_text,
     default_rule,
     entries_rule,
+    extreme_rule,
     fixed,
+    flat_rule,
     item_rule,
     join_rule,
+    length_rule,
     list_of_rule,
     list_rule,
     number_rule,
+    numeral_rule,
     only,
+    order_rule,
     round_rule,
+    split_rule,
     sum_rule,
     text_keeping_enum,
     text_rule,
 )
-from request_models.type_algebra import item_of
+from request_models.type_algebra import constant_text, item_of
 from request_models.value_types import (
     AnyType,
     ArrayType,
@@ -59,7 +65,6 @@ from request_models.value_types import (
     DateType,
     IntegerType,
     NumberType,
-    ObjectType,
     StringType,
     ValueType,
 )
@@ -70,9 +75,9 @@ def _map(work: Work, value: object, function: object, attribute: object) -> list
     if (function is None) == (attribute is None):
         raise TypeRuleError("`map` takes a filter's name or attribute='NAME'")
     if attribute is not None:
-        return [present_item(under(item, as_text(attribute, "map"))) for item in items]
+        return [present_item(item) for item in parts_of(work, items, attribute, "map")]
     used = _mappable(as_text(function, "map"))
-    return [used.apply(work, item, *used.bind([], {})) for item in items]
+    return [present_item(used.apply(work, item, *used.bind([], {}))) for item in items]
 
 
 def _mappable(name: str) -> Function:
@@ -108,8 +113,6 @@ def _function(
     return Function(name, parameters, required, apply, rule, documentation, takes_absent)
 
 
-_LENGTH_RULE = fixed(IntegerType(minimum=0), *TEXT, ArrayType, ObjectType, name="length", what="text, lists and maps")
-
 ALL_FILTERS: tuple[Function, ...] = (
     _function("abs", lambda work, value: abs(as_number(value, "abs")), number_rule("abs"), "Without its sign."),
     _function(
@@ -121,7 +124,7 @@ ALL_FILTERS: tuple[Function, ...] = (
     _function(
         "as_datetime",
         to_moment,
-        fixed(DateTimeType(), *TEXT, name="as_datetime", what="text"),
+        fixed(DateTimeType(), StringType, DateTimeType, name="as_datetime", what="text"),
         "Text as a date and time.",
     ),
     _function(
@@ -140,12 +143,13 @@ ALL_FILTERS: tuple[Function, ...] = (
         takes_absent=True,
     ),
     _function("first", end(0, "first"), item_rule("first"), "The first item."),
-    _function("float", to_float, fixed(NumberType()), "As a number."),
-    _function("int", to_int, fixed(IntegerType()), "As a whole number; fractions are cut off."),
+    _function("flatten", flattened, flat_rule, "A list of lists as one list; lists in those stay."),
+    _function("float", to_float, numeral_rule(NumberType(), "float"), "As a number."),
+    _function("int", to_int, numeral_rule(IntegerType(), "int"), "As a whole number; fractions are cut off."),
     _function("items", entries, entries_rule, "A map as a list of `{key, value}`, in the keys' order."),
     _function("join", joined, join_rule, "The items as one text.", ("separator",)),
     _function("last", end(-1, "last"), item_rule("last"), "The last item."),
-    _function("length", length, _LENGTH_RULE, "How many characters, items or members."),
+    _function("length", length, length_rule, "How many characters, items or members."),
     _function("list", to_list, list_of_rule, "As a list; of a map, its keys."),
     _function("lower", by_text("lower", str.lower), text_keeping_enum("lower", str.lower), "In small letters."),
     _function(
@@ -155,8 +159,8 @@ ALL_FILTERS: tuple[Function, ...] = (
         "Each item's attribute, or each item through a filter.",
         ("filter", "attribute"),
     ),
-    _function("max", extreme(max, "max"), item_rule("max"), "The largest item."),
-    _function("min", extreme(min, "min"), item_rule("min"), "The smallest item."),
+    _function("max", extreme(max, "max"), extreme_rule("max"), "The largest item."),
+    _function("min", extreme(min, "min"), extreme_rule("min"), "The smallest item."),
     _function(
         "reject",
         choose(False, False, "reject"),
@@ -199,18 +203,18 @@ ALL_FILTERS: tuple[Function, ...] = (
     _function(
         "sort",
         in_order,
-        list_rule("sort"),
+        order_rule,
         "In order; `reverse`, and by `attribute`.",
         ("reverse", "attribute"),
     ),
     _function(
         "split",
         split,
-        fixed(ArrayType(items=StringType()), *TEXT, name="split", what="text"),
+        split_rule,
         "Text as a list, split at white space or at a text.",
         ("separator",),
     ),
-    _function("string", lambda work, value: work.text(text_of(value)), fixed(StringType()), "As text."),
+    _function("string", lambda work, value: text_of(value, work), fixed(StringType()), "As text."),
     _function("sum", total, sum_rule, "All numbers added."),
     _function("title", by_text("title", str.title), text_rule("title"), "Each word with a large letter first."),
     _function("tojson", written, fixed(StringType()), "As JSON text, keys in order."),

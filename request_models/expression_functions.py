@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from request_models.errors import TypeRuleError
-from request_models.json_values import JsonValue, canonical_json
+from request_models.json_values import MAX_DEPTH, JsonValue, canonical_json
 from request_models.scope_values import DateText, DateTimeText, Omitted, Undefined, plain_value, temporal
 from request_models.value_types import ValueType
 
@@ -42,6 +42,34 @@ class Work:
         """The list, paid for."""
         self.spend(1 + len(items))
         return items
+
+    def whole(self, value: object) -> object:
+        """The value, paid for with all that is in it; raises TypeRuleError when it is too large, or is no JSON.
+
+        One list may stand in another many times: what it costs to write is seen only by walking through all of it.
+        """
+        pending: list[tuple[object, int]] = [(value, 0)]
+        while pending:
+            part, depth = pending.pop()
+            if depth > MAX_DEPTH:
+                raise TypeRuleError("a value is nested too deeply")
+            self.spend(1)
+            match part:
+                case str():
+                    self.spend(len(part) // 64)
+                    _refuse_half_characters(part)
+                case list() | tuple():
+                    pending.extend((item, depth + 1) for item in part)
+                case Mapping():
+                    pending.extend((key, depth + 1) for key in part)
+                    pending.extend((item, depth + 1) for item in part.values())
+                case timedelta() if part < timedelta(0):
+                    raise TypeRuleError("a duration below zero cannot be written")
+                case Undefined() | Omitted():
+                    raise TypeRuleError("there is no value to use here")
+                case _:
+                    pass
+        return value
 
 
 @dataclass(frozen=True)
@@ -104,19 +132,24 @@ def say_kind(value: object) -> str:  # noqa: PLR0911 - one case a kind
             return "this"
 
 
+def _refuse_half_characters(text: str) -> None:
+    try:
+        text.isascii() or text.encode()
+    except UnicodeEncodeError:
+        raise TypeRuleError("a text holds half a character (a lone surrogate), which is not Unicode") from None
+
+
 def truth(value: object) -> bool:
     """Whether a value counts as true: not null, false, zero, or empty."""
     return bool(value)
 
 
-def text_of(value: object) -> str:
-    """A value in a text: text as it is, anything else as JSON (`true`, `null`, `[1,2]`)."""
+def text_of(value: object, work: Work) -> str:
+    """A value in a text, paid for: text as it is, anything else as JSON (`true`, `null`, `[1,2]`)."""
     if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Undefined | Omitted):
-        raise TypeRuleError("there is no value to write here")
-    plain = plain_value(value)
-    return plain if isinstance(plain, str) else canonical_json(plain).decode()
+        return work.text(str(value))
+    plain = plain_value(work.whole(value))
+    return work.text(plain if isinstance(plain, str) else canonical_json(plain).decode())
 
 
 def equal_values(left: object, right: object, work: Work, depth: int = 0) -> bool:
@@ -147,7 +180,7 @@ def _equal_scalars(left: object, right: object, work: Work) -> bool:
     return bool(plain_value(left) == plain_value(right))
 
 
-def identity_key(value: Any) -> bytes:
-    """What makes two values the same for `unique`."""
-    plain: JsonValue = plain_value(value)
+def identity_key(value: Any, work: Work) -> bytes:
+    """What makes two values the same for `unique`, paid for."""
+    plain: JsonValue = plain_value(work.whole(value))
     return canonical_json(plain)

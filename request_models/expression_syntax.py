@@ -13,6 +13,7 @@ from jinja2 import Environment, TemplateError, TemplateSyntaxError, nodes
 from jinja2.parser import Parser
 
 from request_models.errors import ExpressionSyntaxError
+from request_models.scope_types import ROOTS
 
 MAX_EXPRESSION = 10_000
 """Longest expression, in characters."""
@@ -20,6 +21,8 @@ MAX_TEXT = 64_000
 """Longest text with expressions in it, in characters."""
 MAX_NESTING = 60
 """Deepest nesting of an expression's parts."""
+
+_TAKEN = frozenset({*ROOTS, "loop", "omit"})
 
 CALLS = frozenset({"duration"})
 """The functions an expression may call."""
@@ -209,13 +212,23 @@ def _refuse_misuse(node: nodes.Node, source: str) -> None:
             raise ExpressionSyntaxError("filter blocks are left out", source)
         case nodes.CondExpr(expr2=None):
             raise ExpressionSyntaxError("an `if` needs its `else`", source, hint="write `A if CONDITION else omit`")
-        case nodes.Const(value=float() as number) if not math.isfinite(number):
-            raise ExpressionSyntaxError("this number is too large", source)
+        case nodes.Const(value=value):
+            _refuse_constant(value, source)
         case nodes.Name(ctx="load", name=name) if name.startswith("_"):
             raise ExpressionSyntaxError(f"`{name}` is no name of the language", source, part=name)
         case nodes.For(recursive=True):
             raise ExpressionSyntaxError("recursive loops are left out", source)
         case nodes.For(target=target) if not isinstance(target, nodes.Name):
             raise ExpressionSyntaxError("a loop takes one variable: `{% for item in ... %}`", source)
+        case nodes.For(target=nodes.Name(name=name)) if name in _TAKEN:
+            raise ExpressionSyntaxError(f"`{name}` is a name of the language already", source, part=name)
         case _:
             pass
+
+
+def _refuse_constant(value: object, source: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ExpressionSyntaxError("this number is too large", source)
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        hint = "write the character itself, or \\U and eight digits"
+        raise ExpressionSyntaxError("this text holds half a character (a lone surrogate)", source, hint=hint)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from request_models.errors import ExpressionError, ExpressionSyntaxError
 from request_models.evaluation import Evaluator
+from request_models.expression_functions import Work
 from request_models.expression_syntax import (
     has_template,
     literal_text,
@@ -39,7 +40,7 @@ def evaluate(expression: Expression, scope: Mapping[str, object]) -> JsonValue:
     Raises ExpressionError when a name is undefined, an operation does not fit its values, or a bound is passed; its
     message holds no value. An expression that yields `omit` is an error here: only `render` leaves out.
     """
-    value = _evaluated(expression, scope)
+    value = _evaluated(expression, scope, Work())
     if isinstance(value, Omitted):
         raise ExpressionError("there is nothing here that could be omitted", expression.source)
     return value
@@ -48,20 +49,24 @@ def evaluate(expression: Expression, scope: Mapping[str, object]) -> JsonValue:
 def render(node: Node, scope: Mapping[str, object]) -> "JsonValue | Omitted":
     """The value of a node in a scope: `OMIT` if it is left out, otherwise JSON with omitted members and items left out.
 
-    Raises ExpressionError as `evaluate` does.
+    What is rendered together shares one bound of work and size. Raises ExpressionError as `evaluate` does.
     """
+    return _rendered(node, scope, Work())
+
+
+def _rendered(node: Node, scope: Mapping[str, object], work: Work) -> "JsonValue | Omitted":
     match node:
         case Literal(value=value):
             return value
         case Expression():
-            return _evaluated(node, scope)
+            return _evaluated(node, scope, work)
         case Text(source=source):
-            return Evaluator(scope, source).text(parse_text(source))
+            return Evaluator(scope, source, work).text(parse_text(source))
         case ListOf(items=items):
-            rendered = [render(item, scope) for item in items]
+            rendered = [_rendered(item, scope, work) for item in items]
             return [value for value in rendered if not isinstance(value, Omitted)]
         case MapOf(members=members):
-            filled = {key: render(member, scope) for key, member in members.items()}
+            filled = {key: _rendered(member, scope, work) for key, member in members.items()}
             return {key: value for key, value in filled.items() if not isinstance(value, Omitted)}
 
 
@@ -117,6 +122,6 @@ def _text_node(text: str) -> Node:
     return Literal(literal) if literal is not None else Text(text, _references(parse_text(text)))
 
 
-def _evaluated(expression: Expression, scope: Mapping[str, object]) -> "JsonValue | Omitted":
-    value = Evaluator(scope, expression.source).expression(parse_expression(expression.source))
+def _evaluated(expression: Expression, scope: Mapping[str, object], work: Work) -> "JsonValue | Omitted":
+    value = Evaluator(scope, expression.source, work).expression(parse_expression(expression.source))
     return value if isinstance(value, Omitted) else plain_value(value)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from request_models.errors import TypeRuleError
@@ -12,9 +12,13 @@ from request_models.formats import is_date, is_date_time
 from request_models.json_values import canonical_json
 from request_models.scope_values import DateText, DateTimeText, Undefined, plain_value, temporal
 
+_TOO_LONG = "the text grows too long"
+
 
 def as_text(value: object, name: str) -> str:
-    """The value as text; raises TypeRuleError naming the filter."""
+    """The value as text, a date or a moment too; raises TypeRuleError naming the filter."""
+    if isinstance(value, date):
+        return str(plain_value(value))
     if not isinstance(value, str):
         raise TypeRuleError(f"`{name}` works on text, not on {say_kind(value)}")
     return str(value)
@@ -43,11 +47,17 @@ def as_whole(value: object, default: int) -> int:
     return value
 
 
-def under(item: object, path: str) -> object:
-    """What lies under a dotted path of an item; Undefined when it is not there."""
-    for name in path.split("."):
+def parts_of(work: Work, items: list[object], attribute: object, name: str) -> list[object]:
+    """What lies under a dotted path in each item; Undefined where it is not there."""
+    path = as_text(attribute, name).split(".")
+    work.spend(len(items) * (1 + len(path)) + len(path))
+    return [_under(item, path) for item in items]
+
+
+def _under(item: object, path: list[str]) -> object:
+    for name in path:
         if not isinstance(item, Mapping) or name not in item:
-            return Undefined(path)
+            return Undefined(name)
         item = item[name]
     return item
 
@@ -61,6 +71,8 @@ def present_item(value: object) -> object:
 
 def length(_work: Work, value: object) -> int:
     """`length`."""
+    if isinstance(value, date):
+        return len(as_text(value, "length"))
     if isinstance(value, str | list | tuple | Mapping):
         return len(value)
     raise TypeRuleError(f"{say_kind(value)} has no length")
@@ -74,8 +86,12 @@ def default(_work: Work, value: object, other: object, also_empty: object) -> ob
 
 def joined(work: Work, value: object, separator: object) -> str:
     """`join`."""
-    parts = [work.text(text_of(item)) for item in as_items(value, "join")]
-    return work.text(("" if separator is None else as_text(separator, "join")).join(parts))
+    parts = [text_of(item, work) for item in as_items(value, "join")]
+    between = "" if separator is None else as_text(separator, "join")
+    # Paid for before it is made: a long separator may stand many times.
+    if sum(map(len, parts)) + len(between) * len(parts) > MAX_PRODUCED_TEXT:
+        raise TypeRuleError(_TOO_LONG)
+    return work.text(between.join(parts))
 
 
 def replaced(work: Work, value: object, old: object, new: object) -> str:
@@ -86,7 +102,7 @@ def replaced(work: Work, value: object, old: object, new: object) -> str:
     # Paid for before it is made: a short text may stand many times in a long one.
     work.text(text)
     if len(text) + text.count(old) * (len(new) - len(old)) > MAX_PRODUCED_TEXT:
-        raise TypeRuleError("the text grows too long")
+        raise TypeRuleError(_TOO_LONG)
     return work.text(text.replace(old, new))
 
 
@@ -103,17 +119,21 @@ def split(work: Work, value: object, separator: object) -> list[object]:
 def to_int(_work: Work, value: object) -> int:
     """`int`."""
     try:
-        if isinstance(value, str) and len(value) <= 40:
-            return int(value)
-        return math.trunc(as_number(value, "int"))
+        return int(_numeral(value)) if isinstance(value, str) else math.trunc(as_number(value, "int"))
     except (ValueError, OverflowError):
         raise TypeRuleError("this text is no whole number") from None
+
+
+def _numeral(text: str) -> str:
+    if len(text) > 40:
+        raise ValueError(text)
+    return text
 
 
 def to_float(_work: Work, value: object) -> float:
     """`float`."""
     try:
-        number = float(value) if isinstance(value, str) and len(value) <= 40 else float(as_number(value, "float"))
+        number = float(_numeral(value) if isinstance(value, str) else as_number(value, "float"))
     except (ValueError, OverflowError):
         raise TypeRuleError("this text is no number") from None
     if not math.isfinite(number):
@@ -124,7 +144,10 @@ def to_float(_work: Work, value: object) -> float:
 def rounded(_work: Work, value: object, digits: object) -> int | float:
     """`round`."""
     count = as_whole(digits, 0)
-    number = round(as_number(value, "round"), count)
+    try:
+        number = round(as_number(value, "round"), count)
+    except OverflowError:
+        raise TypeRuleError("the rounded number is too large") from None
     return math.trunc(number) if count == 0 else number
 
 
@@ -139,22 +162,36 @@ def to_list(work: Work, value: object) -> list[object]:
             raise TypeRuleError(f"`list` works on a list or a map, not on {say_kind(value)}; for text use `split`")
 
 
+def flattened(work: Work, value: object) -> list[object]:
+    """`flatten`."""
+    found: list[object] = []
+    for item in as_items(value, "flatten"):
+        found += work.items([*item]) if isinstance(item, list | tuple) else work.items([item])
+    return found
+
+
 def unique(work: Work, value: object) -> list[object]:
     """`unique`."""
     seen: dict[bytes, object] = {}
     for item in as_items(value, "unique"):
-        key = identity_key(item)
-        work.spend(1 + len(key) // 64)
+        key = identity_key(item, work)
         seen.setdefault(key, item)
     return [*seen.values()]
 
 
-def sort_key(item: object, attribute: str | None) -> tuple[str, Any]:
-    """What an item is ordered by, with the kind of it: only items of one kind have an order."""
-    key = item if attribute is None else present_item(under(item, attribute))
+def sort_keys(work: Work, keys: list[object]) -> list[tuple[str, Any]]:
+    """What to order by, each with the kind of it; raises TypeRuleError, for only items of one kind have an order."""
+    work.spend(len(keys) * 4 + sum(len(key) // 16 for key in keys if isinstance(key, str)))
+    found = [_sort_key(present_item(key)) for key in keys]
+    if len({kind for kind, _ in found}) > 1:
+        raise TypeRuleError("only items of one kind can be put in order")
+    return found
+
+
+def _sort_key(key: object) -> tuple[str, Any]:
     moment = temporal(key)
     if moment is not None:
-        return ("time " + type(moment).__name__, moment)
+        return (f"time {type(moment).__name__}", moment)
     if isinstance(key, str):
         return ("text", key)
     return ("number", as_number(key, "sort"))
@@ -163,11 +200,7 @@ def sort_key(item: object, attribute: str | None) -> tuple[str, Any]:
 def in_order(work: Work, value: object, reverse: object, attribute: object) -> list[object]:
     """`sort`."""
     items = as_items(value, "sort")
-    path = None if attribute is None else as_text(attribute, "sort")
-    work.spend(len(items) * 4 + sum(len(item) // 64 for item in items if isinstance(item, str)))
-    keys = [sort_key(item, path) for item in items]
-    if len({kind for kind, _ in keys}) > 1:
-        raise TypeRuleError("only items of one kind can be put in order")
+    keys = sort_keys(work, items if attribute is None else parts_of(work, items, attribute, "sort"))
     order = sorted(range(len(items)), key=lambda index: keys[index], reverse=reverse is True)
     return [items[index] for index in order]
 
@@ -179,10 +212,7 @@ def extreme(choose: Callable[[list[tuple[str, Any]]], tuple[str, Any]], name: st
         items = as_items(value, name)
         if not items:
             return Undefined(name)
-        work.spend(len(items) * 2)
-        keys = [sort_key(item, None) for item in items]
-        if len({kind for kind, _ in keys}) > 1:
-            raise TypeRuleError("only items of one kind can be put in order")
+        keys = sort_keys(work, items)
         return items[keys.index(choose(keys))]
 
     return apply
@@ -214,7 +244,7 @@ def choose(keep: bool, by_attribute: bool, name: str) -> Callable[..., object]:
     def apply(work: Work, value: object, *given: object) -> list[object]:
         attribute, test, argument = given if by_attribute else (None, *given)
         items = work.items(as_items(value, name))
-        subjects = [item if attribute is None else under(item, as_text(attribute, name)) for item in items]
+        subjects = items if attribute is None else parts_of(work, items, attribute, name)
         passed = [passes(work, subject, test, argument, name) for subject in subjects]
         return [item for item, good in zip(items, passed, strict=True) if good is keep]
 
@@ -230,7 +260,8 @@ def passes(work: Work, subject: object, test: object, argument: object, name: st
         raise TypeRuleError(f"`{name}` knows no test of this name")
     if not used.takes_absent:
         present_item(subject)
-    return truth(used.apply(work, subject, *used.bind([] if argument is None else [argument], {})))
+    # null is a value to compare with; that an argument is missing is told when compiling.
+    return truth(used.apply(work, subject, *used.bind([argument] if used.parameters else [], {})))
 
 
 def entries(work: Work, value: object) -> list[object]:
@@ -244,14 +275,21 @@ def to_date(_work: Work, value: object) -> object:
     """`as_date`."""
     moment = temporal(value)
     if isinstance(moment, datetime):
-        return moment.astimezone(UTC).date()
-    if moment is not None and isinstance(value, DateText):
+        return _day(moment)
+    if isinstance(value, DateText | date):
         return value
     if isinstance(value, str) and is_date(value):
         return DateText(value)
     if isinstance(value, str) and is_date_time(value):
-        return DateTimeText(value).moment.astimezone(UTC).date()
+        return _day(DateTimeText(value).moment)
     raise TypeRuleError("this is no date (2026-11-05) and no date and time")
+
+
+def _day(moment: datetime) -> date:
+    try:
+        return moment.astimezone(UTC).date()
+    except OverflowError:
+        raise TypeRuleError("the date lies beyond the calendar") from None
 
 
 def to_moment(_work: Work, value: object) -> object:
@@ -265,7 +303,7 @@ def to_moment(_work: Work, value: object) -> object:
 
 def written(work: Work, value: object) -> str:
     """`tojson`."""
-    return work.text(canonical_json(plain_value(value)).decode())
+    return work.text(canonical_json(plain_value(work.whole(value))).decode())
 
 
 def by_text(name: str, change: Callable[[str], str]) -> Callable[..., object]:

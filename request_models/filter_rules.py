@@ -5,8 +5,12 @@ from collections.abc import Callable
 from request_models.errors import TypeRuleError
 from request_models.expression_tests import TESTS
 from request_models.type_algebra import (
+    ORDERED,
     any_secret,
+    constant_text,
+    family,
     is_any,
+    is_secret,
     item_of,
     join,
     member_of,
@@ -18,6 +22,7 @@ from request_models.type_algebra import (
 from request_models.value_types import (
     AnyType,
     ArrayType,
+    BooleanType,
     DateTimeType,
     DateType,
     IntegerType,
@@ -44,13 +49,38 @@ def only(value: ValueType, kinds: tuple[type[ValueType], ...], name: str, what: 
 
 
 def text_rule(name: str) -> Rule:
-    """Text gives text."""
+    """Text gives text; whatever else it is given is text too."""
 
-    def rule(value: ValueType, *_arguments: ValueType | None) -> ValueType:
+    def rule(value: ValueType, *arguments: ValueType | None) -> ValueType:
         only(value, TEXT, name, "text")
-        return StringType(secret=any_secret(value))
+        for argument in arguments:
+            argument_only(argument, TEXT, name, "text")
+        return StringType(secret=any_secret(value) or any(map(_secret, arguments)))
 
     return rule
+
+
+def _secret(argument: ValueType | None) -> bool:
+    return argument is not None and any_secret(argument)
+
+
+def argument_only(argument: ValueType | None, kinds: tuple[type[ValueType], ...], name: str, what: str) -> None:
+    """Refuse, naming the filter, an argument that may be of a type which it does not take."""
+    for option in options(argument) if argument is not None else ():
+        if not isinstance(option, kinds) and not isinstance(option, AnyType):
+            raise TypeRuleError(f"`{name}` is given {what}, but this is {say_type(option)}")
+
+
+def numeral_rule(result: ValueType, name: str) -> Rule:
+    """A number, or text that is one (which is seen at run time), gives a number."""
+    return fixed(result, StringType, *_NUMBERS, name=name, what="numbers, and text that is one")
+
+
+def split_rule(value: ValueType, separator: ValueType | None) -> ValueType:
+    """Text gives a list of texts."""
+    only(value, TEXT, "split", "text")
+    argument_only(separator, TEXT, "split", "text")
+    return ArrayType(items=StringType(secret=any_secret(value)), secret=any_secret(value))
 
 
 def text_keeping_enum(name: str, change: Callable[[str], str]) -> Rule:
@@ -76,6 +106,33 @@ def list_rule(name: str) -> Rule:
     return rule
 
 
+def order_rule(value: ValueType, reverse: ValueType | None, attribute: ValueType | None) -> ValueType:
+    """A list whose items, or their attributes, have an order gives a list of the same items."""
+    argument_only(reverse, (BooleanType,), "sort", "true or false")
+    found = list_rule("sort")(value)
+    items = item_of(value) or AnyType()
+    _orderable(items if attribute is None else attribute_type(items, attribute), "sort")
+    return found
+
+
+def extreme_rule(name: str) -> Rule:
+    """A list whose items have an order gives one of them."""
+
+    def rule(value: ValueType) -> ValueType:
+        found = item_rule(name)(value)
+        _orderable(found, name)
+        return found
+
+    return rule
+
+
+def _orderable(items: ValueType, name: str) -> None:
+    known = [option for option in options(items) if not isinstance(option, AnyType)]
+    if any(family(option) not in ORDERED for option in known) or len(set(map(family, known))) > 1:
+        hint = "name what to order by: sort(attribute='NAME')" if name == "sort" else ""
+        raise TypeRuleError(f"`{name}` puts in order, but there is no order among {say_type(items)}", hint=hint)
+
+
 def item_rule(name: str) -> Rule:
     """A list gives one of its items."""
 
@@ -97,16 +154,33 @@ def fixed(result: ValueType, *kinds: type[ValueType], name: str = "", what: str 
     return rule
 
 
+def length_rule(value: ValueType) -> ValueType:
+    """Text, a list or a map gives a number; secret only if the whole is, since what is in it does not show."""
+    only(value, (*TEXT, ArrayType, ObjectType), "length", "text, lists and maps")
+    return IntegerType(minimum=0, secret=is_secret(value))
+
+
+def flat_rule(value: ValueType) -> ValueType:
+    """A list of lists gives the list of their items; what is no list in it stays."""
+    only(value, (ArrayType,), "flatten", "a list of lists")
+    found = [
+        with_secrecy(option.items, option.secret) if isinstance(option, ArrayType) else option
+        for option in options(item_of(value) or AnyType())
+    ]
+    return ArrayType(items=join(found), secret=is_secret(value))
+
+
 def default_rule(value: ValueType, other: ValueType, also_empty: ValueType | None) -> ValueType:
     """The value, or what is given instead."""
     given = [option for option in options(value) if also_empty is None or not isinstance(option, NullType)]
     return join([*given, other])
 
 
-def join_rule(value: ValueType, _separator: ValueType | None) -> ValueType:
+def join_rule(value: ValueType, separator: ValueType | None) -> ValueType:
     """A list gives text."""
     only(value, (ArrayType,), "join", "a list")
-    return StringType(secret=any_secret(value))
+    argument_only(separator, TEXT, "join", "text")
+    return StringType(secret=any_secret(value) or _secret(separator))
 
 
 def number_rule(name: str) -> Rule:
@@ -131,23 +205,19 @@ def sum_rule(value: ValueType) -> ValueType:
 def round_rule(value: ValueType, digits: ValueType | None) -> ValueType:
     """A number gives a whole one, unless digits are asked for."""
     only(value, _NUMBERS, "round", "numbers")
+    argument_only(digits, (IntegerType,), "round", "a whole number")
     return IntegerType(secret=value.secret) if digits is None else NumberType(secret=value.secret)
 
 
-def constant_text(value_type: ValueType | None) -> str | None:
-    """The text, when the type allows one text only: so arguments such as `attribute='VpcId'` are known."""
-    if isinstance(value_type, StringType) and value_type.enum is not None and len(value_type.enum) == 1:
-        return value_type.enum[0]
-    return None
-
-
 def attribute_type(items: ValueType, attribute: ValueType) -> ValueType:
-    """The type under an attribute's dotted path in each item."""
+    """The type under an attribute's dotted path in each item; what an item lacks is seen at run time."""
+    argument_only(attribute, (StringType,), "attribute", "text")
     path = constant_text(attribute)
     if path is None:
         return AnyType(secret=any_secret(items))
     for name in path.split("."):
-        member = member_of(items, name)
+        maps = [option for option in options(items) if isinstance(option, ObjectType | AnyType)]
+        member = member_of(join(maps), name) if maps else None
         if member is None:
             raise TypeRuleError(f"the items have no `{name}`: they are {say_type(items)}")
         items = member.type
@@ -160,12 +230,13 @@ def choose_rule(by_attribute: bool, name: str) -> Rule:
     def rule(value: ValueType, *given: ValueType | None) -> ValueType:
         only(value, (ArrayType,), name, "a list")
         items = item_of(value) or AnyType()
-        attribute, test = given[:2] if by_attribute else (None, given[0])
-        if attribute is not None:
-            attribute_type(items, attribute)
-        used = constant_text(test)
-        if test is not None and (used is None or used not in TESTS):
+        attribute, test, argument = given if by_attribute else (None, *given)
+        subject = items if attribute is None else attribute_type(items, attribute)
+        used = TESTS.get(constant_text(test) or "")
+        if test is not None and used is None:
             raise TypeRuleError(f"`{name}` knows no test of this name", hint=f"tests are {', '.join(sorted(TESTS))}")
+        if used is not None:
+            used.rule(subject, *used.bind([] if argument is None else [argument], {}))
         return ArrayType(items=items, secret=value.secret)
 
     return rule
@@ -174,9 +245,10 @@ def choose_rule(by_attribute: bool, name: str) -> Rule:
 def list_of_rule(value: ValueType) -> ValueType:
     """A list gives itself, a map its keys."""
     only(value, (ArrayType, ObjectType), "list", "a list or a map")
-    if all(isinstance(option, ArrayType) for option in options(value)):
-        return list_rule("list")(value)
-    return ArrayType(items=AnyType() if is_any(value) else StringType(), secret=value.secret)
+    if is_any(value):
+        return ArrayType(items=AnyType(), secret=any_secret(value))
+    items = [option.items if isinstance(option, ArrayType) else StringType() for option in options(value)]
+    return ArrayType(items=join(items), secret=any(option.secret for option in options(value)))
 
 
 def entries_rule(value: ValueType) -> ValueType:

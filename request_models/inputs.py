@@ -7,8 +7,8 @@ says so with `maxLength` and `pattern`. The API's limit on a request's size boun
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import lru_cache
+from itertools import islice
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, FormatChecker
@@ -20,6 +20,10 @@ from request_models.formats import FORMATS, is_soon_matched, matches_pattern
 from request_models.json_values import JsonValue, NotJsonError, canonical_json, escape_pointer, refuse_what_is_not_json
 from request_models.plan import Plan
 from request_models.scope_values import dated_by_schema
+from request_models.suggestions import nearest
+
+MOST_PROBLEMS = 200
+"""Most problems that are told at once: a hostile request may have any number of them."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,8 @@ def validate_inputs(plan: Plan, inputs: Mapping[str, JsonValue]) -> tuple[dict[s
         return dict(inputs), [InputProblem(error.pointer, "not-json", error.why)]
     completed = _with_defaults(plan.inputs, inputs)
     schema_text = canonical_json(cast(JsonValue, plan.inputs)).decode()
-    problems = [problem for error in _validator(schema_text).iter_errors(completed) for problem in _problems(error)]
+    errors = islice(_validator(schema_text).iter_errors(completed), MOST_PROBLEMS)
+    problems = [problem for error in errors for problem in _problems(error)]
     return completed, sorted(problems, key=lambda problem: (problem.pointer, problem.code, problem.message))
 
 
@@ -107,6 +112,27 @@ def _required(_validator: Any, required: list[str], instance: object, _schema: o
         yield from (ValidationError("missing", path=[name]) for name in required if name not in instance)
 
 
+def _unique_items(_validator: Any, wanted: object, instance: object, _schema: object) -> Iterator[ValidationError]:
+    # The library compares each item with each other; a list of some thousand maps would take minutes.
+    if wanted is not True or not isinstance(instance, list):
+        return
+    if len({canonical_json(_same_numbers(item)) for item in instance}) < len(instance):
+        yield ValidationError("twice")
+
+
+def _same_numbers(value: JsonValue) -> JsonValue:
+    """The value with 1.0 written as 1: to JSON Schema they are the same."""
+    match value:
+        case float() if value.is_integer():
+            return int(value)
+        case list():
+            return [_same_numbers(item) for item in value]
+        case dict():
+            return {key: _same_numbers(item) for key, item in value.items()}
+        case _:
+            return value
+
+
 def _is_integer(_checker: object, instance: object) -> bool:
     return isinstance(instance, int) and not isinstance(instance, bool)
 
@@ -130,6 +156,7 @@ _InputValidator = extend(  # type: ignore[no-untyped-call]  # the stubs of jsons
         "patternProperties": _pattern_properties,
         "additionalProperties": _additional_properties,
         "required": _required,
+        "uniqueItems": _unique_items,
     },
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer),
 )
@@ -171,8 +198,8 @@ def _say(error: ValidationError, keyword: str) -> str:  # noqa: PLR0911 - one ca
 
 def _say_unknown(error: ValidationError) -> str:
     schema = cast(Mapping[str, Any], error.schema)
-    near = get_close_matches(str(error.path[-1]), list(schema.get("properties", {})), n=1)
-    return f"there is no such input{f'; is `{near[0]}` meant?' if near else ''}"
+    near = nearest(str(error.path[-1]), schema.get("properties", {}))
+    return f"there is no such input{f'; is `{near}` meant?' if near else ''}"
 
 
 _TYPES = {

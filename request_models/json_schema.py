@@ -1,6 +1,6 @@
 """JSON Schema (2020-12) as value types, and value types as JSON Schema."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from request_models.errors import SchemaTranslationError
@@ -57,7 +57,7 @@ def from_json_schema(schema: JsonValue, pointer: str = "") -> ValueType:
 
 def _from_keywords(schema: Schema, pointer: str) -> ValueType:
     if "const" in schema:
-        return type_of(schema["const"])
+        return _enum([schema["const"]], schema)
     if isinstance(enum := schema.get("enum"), list):
         return _enum(enum, schema)
     for keyword in ("anyOf", "oneOf"):
@@ -89,7 +89,9 @@ def _enum(enum: list[JsonValue], schema: Schema) -> ValueType:
     whole = tuple(item for item in enum if isinstance(item, int) and not isinstance(item, bool))
     if len(whole) == len(enum):
         return IntegerType(enum=whole)
-    return join(type_of(item) for item in enum)
+    format_name = _text(schema.get("format"))
+    kinds = (type_of(item) for item in enum)
+    return join(replace(kind, format=format_name) if isinstance(kind, StringType) else kind for kind in kinds)
 
 
 def _of_kind(name: JsonValue, schema: Schema, pointer: str) -> ValueType:
@@ -194,6 +196,8 @@ def in_scope(value_type: ValueType) -> ValueType:
         case ObjectType():
             members = {name: replace(member, type=in_scope(member.type)) for name, member in value_type.members.items()}
             return replace(value_type, members=members)
+        case UnionType(options=options):
+            return replace(value_type, options=tuple(in_scope(option) for option in options))
         case _:
             return value_type
 
@@ -208,14 +212,29 @@ def as_json(value_type: ValueType) -> ValueType:
         case DurationType():
             return StringType(format="duration", secret=value_type.secret)
         case UnionType(options=options):
-            return replace(value_type, options=tuple(as_json(option) for option in options))
+            inner = tuple(as_json(option) for option in options)
+            return value_type if _same(inner, options) else replace(value_type, options=inner)
         case ArrayType():
-            return replace(value_type, items=as_json(value_type.items))
+            items = as_json(value_type.items)
+            return value_type if items is value_type.items else replace(value_type, items=items)
         case ObjectType():
-            members = {name: replace(member, type=as_json(member.type)) for name, member in value_type.members.items()}
-            return replace(value_type, members=members)
+            return _map_as_json(value_type)
         case _:
             return value_type
+
+
+def _map_as_json(found: ObjectType) -> ObjectType:
+    others = None if found.others is None else as_json(found.others)
+    kinds = [as_json(member.type) for member in found.members.values()]
+    if others is found.others and _same(kinds, [member.type for member in found.members.values()]):
+        return found
+    changed = zip(found.members.items(), kinds, strict=True)
+    return replace(found, members={name: replace(member, type=kind) for (name, member), kind in changed}, others=others)
+
+
+def _same(new: Sequence[ValueType], old: Sequence[ValueType]) -> bool:
+    """Whether nothing was changed: then what is large need not be made again."""
+    return all(one is other for one, other in zip(new, old, strict=True))
 
 
 def to_json_schema(value_type: ValueType, depth: int = 0) -> dict[str, JsonValue]:

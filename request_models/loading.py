@@ -22,6 +22,9 @@ from request_models.step_documents import (
 )
 from request_models.yaml_source import MAX_BYTES, Path, YamlSource, read_yaml
 
+MOST_PROBLEMS = 200
+"""Most mistakes of shape that are told of one file: further ones are told once these are mended."""
+
 
 @dataclass(frozen=True)
 class ModelSource:
@@ -141,7 +144,7 @@ def _named_twice(model: Named, first: Named) -> Diagnostic:
 
 def _shape_problems(source: YamlSource, error: ValidationError) -> Iterator[Diagnostic]:
     problems = error.errors(include_url=False, include_context=True, include_input=False)
-    located = [(_place(source, problem["loc"]), problem) for problem in problems]
+    located = [(_place(source, problem["loc"]), problem) for problem in problems[:MOST_PROBLEMS]]
     misspelt = {_suggestion(path, problem) for path, problem in located if problem["type"] == "extra_forbidden"}
     for path, problem in located:
         if problem["type"] == "too_short" and _value_at(source, path):

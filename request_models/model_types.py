@@ -5,9 +5,10 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from request_models.engine_actions import HUMAN_TASK
 from request_models.errors import SchemaTranslationError
 from request_models.expression_syntax import parse_expression, parse_text
-from request_models.inference import Facts, TypeScope, conjuncts, facts_if, infer, infer_text, negated
+from request_models.inference import facts_if, infer, infer_text
 from request_models.json_schema import from_json_schema, in_scope
 from request_models.json_values import JsonValue
 from request_models.plan import Expression, ListOf, Literal, MapOf, Node, Text
@@ -27,6 +28,7 @@ from request_models.resolved import (
 )
 from request_models.scope_types import NOTIFIED_REQUEST, PERSON, REQUEST, STEP_STATE
 from request_models.type_algebra import broad_type_of, item_of, join, type_of
+from request_models.type_scopes import Condition, Facts, TypeScope, conjuncts, negated
 from request_models.typed import (
     Typed,
     TypedChoices,
@@ -100,7 +102,8 @@ def _input_type(schema: Mapping[str, JsonValue], *, in_expressions: bool) -> Val
     return replace(in_scope(kind) if in_expressions else kind, secret=schema.get("secret") is True)
 
 
-Guards = dict[tuple[str, ...], frozenset[str] | None]
+_ITEM = ("item",)
+Guards = dict[tuple[str, ...], frozenset[Condition] | None]
 
 
 class _Typing:
@@ -209,7 +212,7 @@ class _Typing:
 
     # blocks: `needed` are the conditions that all hold where a block runs
 
-    def _blocks(self, blocks: Iterable[ResolvedBlock], facts: Facts, needed: frozenset[str]) -> None:
+    def _blocks(self, blocks: Iterable[ResolvedBlock], facts: Facts, needed: frozenset[Condition]) -> None:
         for block in blocks:
             match block:
                 case ResolvedStep():
@@ -221,10 +224,12 @@ class _Typing:
                     self._blocks(block.branches, facts | inside, needed | _conditions(block.when))
                     self._left(block)
 
-    def _group(self, group: ResolvedGroup, facts: Facts, needed: frozenset[str]) -> None:
+    def _group(self, group: ResolvedGroup, facts: Facts, needed: frozenset[Condition]) -> None:
         inside = self._inside(group, facts)
         outside = dict(self._names)
         loop = self._loop(group.loop, group.path, facts)
+        if loop is not None:
+            facts, inside = facts.without(_ITEM), inside.without(_ITEM)
         self._blocks(group.blocks, facts | inside, needed | _conditions(group.when))
         otherwise = self._otherwise(group, facts)
         unmet = frozenset() if group.when is None else negated(parse_expression(group.when.source))
@@ -267,7 +272,7 @@ class _Typing:
         items = None if loop.items is None else self._node(loop.items, (*path, "for_each"), scope)
         item = AnyType() if items is None else item_of(items.type) or AnyType()
         self._names["item"] = item
-        within = self._scope.knowing(facts)
+        within = self._scope.knowing(facts.without(_ITEM))
         key = None if loop.key is None else self._node(loop.key, (*path, "key"), within)
         self._loops[path] = TypedLoop(items, key)
         return item
@@ -281,10 +286,10 @@ class _Typing:
         if block.id is not None:
             self._add("steps", block.id, _entry({}))
 
-    def _step(self, step: ResolvedStep, facts: Facts, needed: frozenset[str]) -> None:
+    def _step(self, step: ResolvedStep, facts: Facts, needed: frozenset[Condition]) -> None:
         outside = dict(self._names)
         item = self._loop(step.loop, step.path, facts)
-        scope = self._scope.knowing(facts)
+        scope = self._scope.knowing(facts if item is None else facts.without(_ITEM))
         if step.when is not None:
             path = (*step.path, "when")
             self._whens[step.path] = self._node(step.when, path, scope)
@@ -299,6 +304,7 @@ class _Typing:
             self._add("steps", step.id, _loop_entry(item, parts))
             return
         self._add("steps", step.id, _entry(parts))
+        self._guards |= _result_guards(step, ("steps", step.id, "result"))
         if step.document.on_failure == "continue":
             self._guard_step(step.id, None)
         elif needed := needed | _conditions(step.when):
@@ -306,9 +312,7 @@ class _Typing:
 
     def _undo(self, undo: ResolvedUndo, step: ResolvedStep, forward: Mapping[str, Any], scope: TypeScope) -> TypedUndo:
         # A failed step's own undo runs too, and then there is no result.
-        arguments = _arguments_type(forward["arguments"])
-        optional: Guards = {("args", name): None for name, member in arguments.members.items() if not member.required}
-        scope = replace(scope, guards={**scope.guards, **optional, ("result",): None})
+        scope = replace(scope, guards={**scope.guards, ("result",): None})
         conditions: dict[str, TypedNode] = {}
         if undo.when is not None:
             path = (*undo.path, "when")
@@ -339,10 +343,19 @@ class _Typing:
         return typed
 
     def _answered(self, call: ResolvedCall, typed: Mapping[str, Any], scope: TypeScope) -> TypeScope:
-        """The scope once an answer is there; where nothing is called there is none."""
+        """The scope once an answer is there; where nothing is called there is none.
+
+        In an undo, `args` stay those of the step: what an undo looks at again and again is judged by them.
+        """
         if not call.uses:
             return scope
-        return scope.with_names({"result": typed["result"], "args": _arguments_type(typed["arguments"])})
+        names: dict[str, ValueType] = {"result": typed["result"]}
+        guards = _result_guards(call, ("result",))
+        if not isinstance(call, ResolvedUndo):
+            arguments = names["args"] = _arguments_type(typed["arguments"])
+            guards |= {("args", name): None for name, member in arguments.members.items() if not member.required}
+        answered = scope.hiding(names)
+        return replace(answered, guards={**answered.guards, **guards})
 
     def _targets(self, target: Targets, scope: TypeScope) -> TypedTargets:
         return TypedTargets({name: self._node(node, target.paths[name], scope) for name, node in target.nodes.items()})
@@ -354,7 +367,7 @@ class _Typing:
         assert isinstance(known, ObjectType)
         self._names[root] = replace(known, members={**known.members, name: Member(type=kind, required=True)})
 
-    def _guard_step(self, name: str, needed: frozenset[str] | None) -> None:
+    def _guard_step(self, name: str, needed: frozenset[Condition] | None) -> None:
         for part in ("result", "args"):
             self._guards["steps", name, part] = needed
 
@@ -363,9 +376,9 @@ class _Typing:
         assert isinstance(known, ObjectType)
         kept = {name: member for name, member in known.members.items() if name not in names}
         self._names["steps"] = replace(known, members=kept)
-        for name in names:
-            for part in ("result", "args"):
-                self._guards.pop(("steps", name, part), None)
+        gone = [path for path in self._guards if path[0] == "steps" and path[1] in names]
+        for path in gone:
+            del self._guards[path]
 
     # values
 
@@ -377,7 +390,7 @@ class _Typing:
                 return TypedNode(path, node, type_of(value))
             case Expression(source=source):
                 found = infer(parse_expression(source), scope)
-                return TypedNode(path, node, found.type, found.problems)
+                return TypedNode(path, node, found.type, found.problems, outcome=found.outcome)
             case Text(source=source):
                 found = infer_text(parse_text(source), scope)
                 return TypedNode(path, node, found.type, found.problems)
@@ -392,7 +405,7 @@ class _Typing:
                 return TypedNode(path, node, _map_type(inner), members=inner)
 
 
-def _conditions(when: Expression | None) -> frozenset[str]:
+def _conditions(when: Expression | None) -> frozenset[Condition]:
     return frozenset() if when is None else conjuncts(parse_expression(when.source))
 
 
@@ -409,13 +422,30 @@ def _loop_entry(item: ValueType, parts: Mapping[str, ValueType]) -> ObjectType:
 
 
 def _result_type(call: ResolvedCall) -> ValueType:
-    returns = call.document.returns if isinstance(call, ResolvedStep) else None
-    if returns is not None:
-        try:
-            return in_scope(from_json_schema(dict(returns)))
-        except SchemaTranslationError:
-            return AnyType()  # the check of tasks says why
+    returned = _returned(call)
+    if returned is not None:
+        return in_scope(returned)
     return call.spec.result if call.spec is not None else AnyType()
+
+
+def _returned(call: ResolvedCall) -> ValueType | None:
+    """The type that `returns` gives. A task's form has the fields it names and no others; an event may hold more."""
+    returns = call.document.returns if isinstance(call, ResolvedStep) else None
+    if returns is None:
+        return None
+    try:
+        kind = from_json_schema(dict(returns))
+    except SchemaTranslationError:
+        return AnyType()  # the check of tasks says why
+    closed = call.uses == HUMAN_TASK and isinstance(kind, ObjectType) and "additionalProperties" not in returns
+    return replace(kind, others=None) if closed and isinstance(kind, ObjectType) else kind
+
+
+def _result_guards(call: ResolvedCall, path: tuple[str, ...]) -> Guards:
+    """What `returns` does not require may be absent."""
+    returned = _returned(call)
+    members = returned.members if isinstance(returned, ObjectType) else {}
+    return {(*path, name): None for name, member in members.items() if not member.required}
 
 
 def _arguments_type(arguments: TypedNode) -> ObjectType:

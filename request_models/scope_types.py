@@ -18,9 +18,11 @@ def _object(members: dict[str, ValueType], others: ValueType | None = None) -> O
     return ObjectType(members={name: Member(type=kind, required=True) for name, kind in members.items()}, others=others)
 
 
+_FILLED = StringType(min_length=1)
+
 PERSON = _object(
     {
-        "id": StringType(),
+        "id": _FILLED,
         "name": StringType(),
         "email": StringType(),
         "groups": ArrayType(items=StringType()),
@@ -31,13 +33,13 @@ PERSON = _object(
 )
 """`requester` and `user`; further attributes of the directory are of any type and may be absent."""
 
-REQUEST = _object({"id": StringType(), "model": StringType(), "submitted": DateTimeType()})
+REQUEST = _object({"id": _FILLED, "model": _FILLED, "submitted": DateTimeType()})
 """`request`: `request.submitted` is the only clock."""
 
 NOTIFIED_REQUEST = _object(
     {
-        "id": StringType(),
-        "model": StringType(),
+        "id": _FILLED,
+        "model": _FILLED,
         "submitted": DateTimeType(),
         "state": StringType(),
         "reason": StringType(),

@@ -85,9 +85,20 @@ def plain_value(value: object) -> JsonValue:
 def dated_by_schema(schema: Mapping[str, JsonValue], value: JsonValue) -> object:
     """The value with every part that its JSON Schema calls a `date` or `date-time` made one.
 
-    Looks through `properties` and `items`; a part that is not of its format is left as it is.
+    Looks through `properties`, `items`, `anyOf` and `oneOf`; a part that is not of its format is left as it is.
     """
+    found = _dated_by_keywords(schema, value)
+    for keyword in ("anyOf", "oneOf"):
+        branches = schema.get(keyword)
+        for branch in branches if isinstance(branches, list) else ():
+            found = dated_by_schema(_schema(branch), cast(JsonValue, found))
+    return found
+
+
+def _dated_by_keywords(schema: Mapping[str, JsonValue], value: JsonValue) -> object:
     match value:
+        case DateText() | DateTimeText():
+            return value
         case str():
             if schema.get("format") == "date" and is_date(value):
                 return DateText(value)

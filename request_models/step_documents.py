@@ -202,7 +202,15 @@ class PrerequisiteDocument(CallDocument):
     """What must hold before a request may start: a read whose answer is pinned as `facts.ID`, or a condition alone."""
 
     id: Identifier = Field(description="The name of the prerequisite; its answer is `facts.ID`.")
-    expect: str = Field(description="The condition, on `result` if something is read.")
+    expect: str | None = Field(
+        None, description="The condition, on `result` if something is read; it may be left out where something is."
+    )
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> "PrerequisiteDocument":
+        if self.uses is None and self.expect is None:
+            raise ValueError("a prerequisite reads something (`uses`), says what must hold (`expect`), or both")
+        return self
 
 
 class VerifyDocument(PollingDocument):

@@ -26,6 +26,8 @@ from request_models.value_types import (
 
 MOST_OPTIONS = 24
 """A union that grows wider than this is taken for any value."""
+MOST_PARTS = 400
+"""How many parts a type may have before what is further in it is taken for any value."""
 DEEPEST = 24
 """How deep a (perhaps recursive) type is looked into."""
 
@@ -86,6 +88,53 @@ def say_type(value_type: ValueType) -> str:
             return _NAMES.get(type(other), type(other).__name__)
 
 
+def of_bounded_size(value_type: ValueType) -> ValueType:
+    """The type; what lies deeper in it than DEEPEST, or past its first MOST_PARTS parts, is any value.
+
+    A value may stand in another many times, and that in a third: what is known of them grows without bound.
+    """
+    return value_type if _fits(value_type, 0, [MOST_PARTS]) else _cut(value_type, 0, [MOST_PARTS])
+
+
+def _fits(value_type: ValueType, depth: int, left: list[int]) -> bool:
+    left[0] -= 1
+    if left[0] < 0 or depth > DEEPEST:
+        return False
+    match value_type:
+        case UnionType(options=inner):
+            return all(_fits(option, depth, left) for option in inner)
+        case ArrayType(items=items):
+            return _fits(items, depth + 1, left)
+        case ObjectType(members=members, others=others):
+            known = all(_fits(member.type, depth + 1, left) for member in members.values())
+            return known and (others is None or _fits(others, depth + 1, left))
+        case _:
+            return True
+
+
+def _cut(value_type: ValueType, depth: int, left: list[int]) -> ValueType:
+    left[0] -= 1
+    if left[0] < 0 or depth > DEEPEST:
+        return AnyType(secret=any_secret(value_type))
+    match value_type:
+        case UnionType(options=inner):
+            return replace(value_type, options=tuple(_cut(option, depth, left) for option in inner))
+        case ArrayType(items=items):
+            return replace(value_type, items=_cut(items, depth + 1, left))
+        case ObjectType(members=members, others=others):
+            kept = {name: replace(part, type=_cut(part.type, depth + 1, left)) for name, part in members.items()}
+            return replace(value_type, members=kept, others=None if others is None else _cut(others, depth + 1, left))
+        case _:
+            return value_type
+
+
+def constant_text(value_type: ValueType | None) -> str | None:
+    """The text, when the type allows one text only: so arguments such as `attribute='VpcId'` are known."""
+    if isinstance(value_type, StringType) and value_type.enum is not None and len(value_type.enum) == 1:
+        return value_type.enum[0]
+    return None
+
+
 def with_secrecy(value_type: ValueType, secret: bool) -> ValueType:
     """The type, secret if it was or `secret` says so."""
     return replace(value_type, secret=True) if secret and not value_type.secret else value_type
@@ -98,18 +147,35 @@ def without_literal(value_type: ValueType) -> ValueType:
             return StringType(secret=value_type.secret)
         case IntegerType():
             return IntegerType(secret=value_type.secret)
+        case NumberType():
+            return NumberType(secret=value_type.secret)
+        case UnionType():
+            return join(without_literal(option) for option in options(value_type))
         case _:
             return value_type
+
+
+def family(value_type: ValueType) -> type[ValueType]:
+    """What a value counts as when it is compared: whole numbers are numbers."""
+    return NumberType if isinstance(value_type, IntegerType) else type(value_type)
+
+
+ORDERED = frozenset({NumberType, StringType, DateType, DateTimeType, DurationType})
+"""The families whose values have an order, each among themselves."""
 
 
 def join(types: Iterable[ValueType]) -> ValueType:
     """The smallest type here that holds every value of the given ones; AnyType for none."""
     found: list[ValueType] = []
+    secret = False
     for value_type in types:
-        found.extend(option for option in options(value_type) if option not in found)
+        for option in options(value_type):
+            secret = secret or option.secret
+            # Past the limit nothing but secrecy counts; comparing on would cost the square of a long list's length.
+            if len(found) <= MOST_OPTIONS and option not in found:
+                found.append(option)
     if not found:
         return AnyType()
-    secret = any(option.secret for option in found)
     if any(isinstance(option, AnyType) for option in found) or len(found) > MOST_OPTIONS:
         return AnyType(secret=secret)
     merged = _merge_enums(found)
@@ -177,6 +243,11 @@ def item_of(value_type: ValueType) -> ValueType | None:
             case _:
                 return None
     return join(found)
+
+
+def is_secret(value_type: ValueType) -> bool:
+    """Whether the value as a whole is secret: how long it is, and whether it is there, then is too."""
+    return any(option.secret for option in options(value_type))
 
 
 def any_secret(value_type: ValueType) -> bool:

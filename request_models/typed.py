@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from request_models.diagnostics import Severity
 from request_models.inference import Problem
 from request_models.json_schema import as_json
 from request_models.json_values import JsonValue
@@ -17,14 +18,17 @@ from request_models.resolved import (
     ResolvedStep,
     ResolvedUndo,
 )
-from request_models.type_algebra import any_secret, join, options, say_type, with_secrecy
+from request_models.type_algebra import any_secret, join, of_bounded_size, options, say_type, with_secrecy
 from request_models.value_types import AnyType, Member, ObjectType, OmitType, ValueType
 from request_models.yaml_source import Path
 
 
 @dataclass(frozen=True)
 class TypedNode:
-    """A value of the model with its type. `members` and `items` are set for maps and lists that hold expressions."""
+    """A value of the model with its type. `members` and `items` are set for maps and lists that hold expressions.
+
+    `outcome` is what a condition comes out as, where that is known before anything runs.
+    """
 
     path: Path
     node: Node
@@ -32,17 +36,23 @@ class TypedNode:
     problems: tuple[Problem, ...] = ()
     members: Mapping[str, "TypedNode"] | None = None
     items: tuple["TypedNode", ...] | None = None
+    outcome: bool | None = None
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an error was found in it, so that nothing further is worth saying."""
+        return any(problem.severity is Severity.ERROR for problem in self.problems)
 
     @property
     def may_be_omitted(self) -> bool:
         """Whether it may come out as `omit`."""
         return any(isinstance(option, OmitType) for option in options(self.type))
 
-    @property
+    @cached_property
     def given_type(self) -> ValueType | None:
         """Its type when it is not omitted, as JSON; None when it always is."""
         kept = [option for option in options(self.type) if not isinstance(option, OmitType)]
-        return as_json(join(kept)) if kept else None
+        return of_bounded_size(as_json(join(kept))) if kept else None
 
     def walk(self) -> Iterator["TypedNode"]:
         """The node and all below it."""

@@ -6,8 +6,10 @@ Python comes in, keys given twice are seen, and aliases cannot blow up.
 
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -29,7 +31,7 @@ MAX_BYTES = 1_048_576
 """Largest model file."""
 MAX_DEPTH = 40
 """Deepest nesting of maps and lists in a model."""
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 """Most values in a model, aliases counted each time they are used."""
 
 Path = tuple[str | int, ...]
@@ -106,15 +108,28 @@ class YamlSource:
         width = len(str(known[-1])) if on_key and known else 1
         if at:
             mark, width = self._within(mark, known, at)
-        lines = self.text.split("\n")
-        excerpt = lines[mark.line - 1].rstrip("\r") if mark.line <= len(lines) else ""
-        shown = _shown(excerpt, mark.column)
+        shown = self.excerpt(mark)
         return Diagnostic(code, message, self.file, mark.line, mark.column, hint, severity, shown, width)
+
+    def excerpt(self, mark: Mark) -> str:
+        """The line of a place, if it is of a length that can be looked at around it."""
+        line = self._lines[mark.line - 1].rstrip("\r") if mark.line <= len(self._lines) else ""
+        return line[: max(200, mark.column + 40)] if mark.column < 300 else ""
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return self.text.split("\n")
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The lines in which values start, in order."""
+        return sorted({mark.line for mark in self.values.values()})
 
     def _within(self, mark: Mark, path: Path, text: str) -> tuple[Mark, int]:
         """Where `text` stands in the scalar that starts at `mark`; the scalar's start when it is not seen there."""
-        end = min((other.line for other in self.values.values() if other.line > mark.line), default=mark.line + 200)
-        lines = self.text.split("\n")[mark.line - 1 : end]
+        after = bisect_right(self._starts, mark.line)
+        end = self._starts[after] if after < len(self._starts) else mark.line + 200
+        lines = self._lines[mark.line - 1 : end]
         whole_word = re.compile(rf"(?<![\w.]){re.escape(text)}(?!\w)")
         for offset, line in enumerate(lines):
             found = whole_word.search(line, mark.column - 1 if offset == 0 else 0)
@@ -164,8 +179,7 @@ def _refusal(file: str, text: str, refused: _Refused) -> YamlSource:
     # What is missing at the end is missing in the last line, not in one after it.
     lines = text.rstrip("\n").split("\n")
     mark = refused.mark if refused.mark.line <= len(lines) else Mark(len(lines), len(lines[-1]) + 1)
-    excerpt = lines[mark.line - 1].rstrip("\r")
-    shown = _shown(excerpt, mark.column)
+    shown = YamlSource(file, text).excerpt(mark)
     found = Diagnostic(refused.code, refused.message, file, mark.line, mark.column, refused.hint, excerpt=shown)
     return YamlSource(file, text, diagnostics=(found,))
 
@@ -331,11 +345,9 @@ class _Placing:
 
     def _twice(self, path: Path, key: str, node: _Node) -> None:
         first = self._source.keys[path]
-        lines = self._source.text.split("\n")
         message = f"the key `{key}` stands here again; it was given in line {first.line}"
-        place, excerpt = node.mark, lines[node.mark.line - 1].rstrip("\r")
-        hint = "keep one of the two"
-        shown = _shown(excerpt, place.column)
+        place, hint = node.mark, "keep one of the two"
+        shown = self._source.excerpt(place)
         self._found.append(
             Diagnostic(
                 "duplicate-key",
@@ -348,11 +360,6 @@ class _Placing:
                 width=len(key),
             )
         )
-
-
-def _shown(line: str, column: int) -> str:
-    """The line, if it is of a length that can be looked at around the place."""
-    return line[: max(200, column + 40)] if column < 300 else ""
 
 
 def _mark(event: Any) -> Mark:

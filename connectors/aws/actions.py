@@ -14,7 +14,7 @@ from connectors.aws.effect_files import OWN_FILE, load_effects
 from connectors.aws.effects import Effect, Effects
 from connectors.aws.services import Service, Services
 from connectors.aws.settings import REGION_PATTERN, ROLE_PATTERN, AwsSettings
-from request_models.actions import ActionBroken, ActionSpec
+from request_models.actions import ActionBroken, ActionSpec, Outcome
 from request_models.value_types import Member, ObjectType, StringType
 
 NAME = "aws"
@@ -137,6 +137,8 @@ class AwsConnector:
             probes=effect.probes,
             restores=effect.restore is not None,
             settles=effect.settles,
+            removes=effect.removes,
+            makes=effect.outcome is Outcome.MADE,
         )
 
 

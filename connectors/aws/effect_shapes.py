@@ -29,6 +29,7 @@ def misfits(
         yield f"{service_name} has no operation '{operation_name}'; write it as boto3 does (create_bucket)"
         return
     yield from _token_misfits(operation, line)
+    yield from (f"removes: it takes no '{name}'" for name in line.removes if not _has_path(operation.input_shape, name))
     if line.mark is not None:
         yield from _mark_misfits(operation, line.mark)
     if line.restore is not None and line.before is not None:

@@ -136,6 +136,8 @@ class Effect(BaseModel):
     mark: Mark | None = None
     probe: Look | None = None
     """A look that finds only what this effect made: by its mark, or by the token that AWS shows."""
+    removes: tuple[str, ...] = ()
+    """The arguments that together name a thing which is gone after the call; empty where only a setting goes."""
     settles: Length = timedelta(seconds=30)
     """How long after a call its absence is no proof, since it may be under way, or not be seen everywhere."""
     already_so: Codes = ()

@@ -17,7 +17,7 @@ from flows.commands.output import AsJson, console, write_json
 from flows.wiring import Application
 from request_models.diagnostic_codes import ALL_CODES
 from request_models.diagnostic_formats import render_github, sarif_log
-from request_models.diagnostics import Diagnostic, as_errors, has_errors, render_text
+from request_models.diagnostics import Diagnostic, as_errors, has_errors, in_order, render_text
 
 app = typer.Typer(add_completion=False)
 
@@ -59,21 +59,25 @@ def check(
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", "--warnings-are-errors", help="Refuse warnings too.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Compile all, also what did not change.")] = False,
+    notes: Annotated[bool, typer.Option("--notes", help="Say too what can only be checked at run time.")] = False,
 ) -> None:
     """Check models as publishing would, and say what is wrong with file, line, and what to write instead."""
     if as_json and output_format not in {None, Format.JSON}:
         raise CommandFailed(f"--json and --format {output_format} exclude each other: write one of them.", USAGE)
     with Application.open(local_settings()) as application:
-        verdict = _judge(check_models(application, paths or (), remember=not fresh), strict=strict)
+        checked = check_models(application, paths or (), remember=not fresh)
+        verdict = _judge(checked, strict=strict, notes=notes)
     _write(verdict, Format.JSON if as_json else output_format or Format.TEXT)
     raise typer.Exit(OK if verdict.ok else REFUSED)
 
 
-def _judge(checked: CheckedModels, *, strict: bool) -> _Verdict:
+def _judge(checked: CheckedModels, *, strict: bool, notes: bool) -> _Verdict:
     right = [verdict for verdict in checked.verdicts.values() if verdict.right]
     if strict:
         right = [verdict for verdict in right if not verdict.diagnostics]
     found = as_errors(checked.diagnostics) if strict else checked.diagnostics
+    if notes:
+        found = in_order((*found, *checked.notes))
     return _Verdict(sorted(checked.verdicts), len(right), found)
 
 

@@ -60,6 +60,11 @@ class CheckedModels:
     verdicts: Mapping[str, Verdict]
     diagnostics: tuple[Diagnostic, ...]
 
+    @property
+    def notes(self) -> tuple[Diagnostic, ...]:
+        """What is left to run time: nothing is wrong with it."""
+        return in_order(note for verdict in self.verdicts.values() for note in verdict.notes)
+
 
 def check_models(application: Application, paths: Iterable[Path], *, remember: bool = True) -> CheckedModels:
     """What is found in the models of the files and folders named, or of all folders that the settings name.
@@ -80,7 +85,7 @@ def check_models(application: Application, paths: Iterable[Path], *, remember: b
         if source is None:
             return None, found
         made = compile_one(application, source)
-        verdict = Verdict(source.model, str(file), made.plan is not None, (*found, *made.diagnostics))
+        verdict = Verdict(source.model, str(file), made.plan is not None, (*found, *made.diagnostics), made.notes)
         if not _orders_others(source):
             verdicts.put(file, content, verdict)
         return verdict, ()

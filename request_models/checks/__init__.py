@@ -16,6 +16,7 @@ from request_models.checks import (
     hosts,
     input_schemas,
     known_hosts,
+    locks,
     loops,
     names,
     omits,
@@ -29,6 +30,7 @@ from request_models.checks import (
     step_ids,
     suppliers,
     targets,
+    undo_order,
     undos,
     unmarked_secrets,
     unused,
@@ -61,6 +63,7 @@ RESOLVED: tuple[Callable[[Resolved], Iterator[Finding]], ...] = (
     polling.check,
     engine_steps.check,
     suppliers.check,
+    locks.check,
     runnable.check,
 )
 """Checks of a model whose parts are found."""
@@ -80,5 +83,6 @@ TYPED: tuple[Callable[[Typed], Iterator[Finding]], ...] = (
     approvals.check,
     orders.check,
     examples.check,
+    undo_order.check,
 )
 """Checks of a model whose every value has a type."""

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 
 from request_models.actions import ActionSpec
-from request_models.assignability import assignment
+from request_models.assignability import Fit, assignment
+from request_models.diagnostics import Severity
 from request_models.findings import Finding
 from request_models.plan import Literal
 from request_models.type_algebra import is_any, options, resolved, say_type
@@ -26,7 +27,7 @@ from request_models.yaml_source import Path
 
 
 def check(typed: Typed) -> Iterator[Finding]:
-    """`missing-argument`, `unknown-argument`, `argument-type`."""
+    """`missing-argument`, `unknown-argument`, `argument-type`; `checked-at-run-time`, a note an argument."""
     for call in typed.calls:
         if call.resolved.spec is not None:
             yield from _call(call.resolved.spec, call.arguments, call.resolved.path)
@@ -34,13 +35,23 @@ def check(typed: Typed) -> Iterator[Finding]:
 
 def _call(spec: ActionSpec, arguments: TypedNode, path: Path) -> Iterator[Finding]:
     # What must be given is told at `uses`: where nothing is given there may be no `with` to point at.
-    yield from _map(arguments, spec.arguments, f"`{spec.name}`", missing_at=(*path, "uses"))
+    noted: set[Path] = set()
+    for finding in _map(arguments, spec.arguments, f"`{spec.name}`", missing_at=(*path, "uses")):
+        argument = finding.path[: len(arguments.path) + 1]
+        if finding.severity is not Severity.NOTE or argument not in noted:
+            yield finding
+        if finding.severity is Severity.NOTE:
+            noted.add(argument)
 
 
 def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
     wanted = resolved(wanted)
-    if node.problems or isinstance(wanted, AnyType) or is_any(node.type):
-        return  # what is of any type here is checked before the call
+    if node.wrong or isinstance(wanted, AnyType):
+        return
+    if is_any(node.type):
+        if not isinstance(node.node, Literal):
+            yield _note(node, f"{name} must be {say_type(wanted)}")
+        return
     if isinstance(wanted, UnionType) and (node.members is not None or node.items is not None):
         yield from _closest(node, wanted, name)
     elif node.members is not None and isinstance(wanted, ObjectType):
@@ -50,15 +61,28 @@ def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
     elif isinstance(node.node, Literal):
         yield from (_mismatch(node, name, wrong) for wrong in check_value(wanted, node.node.value))
     elif (given := node.given_type) is not None:
-        for wrong in assignment(given, wanted).mismatches[:3]:
+        found = assignment(given, wanted)
+        for wrong in found.mismatches[:3]:
             yield Finding(node.path, "argument-type", f"{name} {_at(wrong)}{wrong.message}")
+        if found.fit is Fit.RUN_TIME:
+            yield _note(node, f"{name} {_at(found.doubts[0])}{found.doubts[0].message}")
+
+
+def _note(node: TypedNode, must: str) -> Finding:
+    """What cannot be known before anything runs: the value is checked before the call, which has then no effect."""
+    message = f"{must}; whether it is so is seen at run time, before the call"
+    hint = "where an input gives it, describe the input as narrowly, and it is seen when somebody orders"
+    return Finding(node.path, "checked-at-run-time", message, hint, Severity.NOTE)
 
 
 def _closest(node: TypedNode, wanted: UnionType, name: str) -> Iterator[Finding]:
     tried = [list(_fits(node, option, name)) for option in options(wanted)]
-    if tried and all(tried):
+    wrong = [[one for one in found if one.severity is not Severity.NOTE] for found in tried]
+    if tried and all(wrong):
         # An option whose names all fit is the one that was meant, however much is wrong inside.
-        yield from min(tried, key=lambda found: (sum(_misnamed(wrong, node.path) for wrong in found), len(found)))
+        yield from min(wrong, key=lambda found: (sum(_misnamed(one, node.path) for one in found), len(found)))
+    elif tried:
+        yield from next(found for found, errors in zip(tried, wrong, strict=True) if not errors)
 
 
 def _misnamed(wrong: Finding, path: Path) -> bool:

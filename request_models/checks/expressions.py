@@ -11,4 +11,4 @@ def check(typed: Typed) -> Iterator[Finding]:
     for node in typed.nodes():
         for leaf in node.walk():
             for problem in leaf.problems:
-                yield Finding(leaf.path, problem.code, problem.message, problem.hint, at=problem.at)
+                yield Finding(leaf.path, problem.code, problem.message, problem.hint, problem.severity, at=problem.at)

@@ -33,7 +33,7 @@ def check(typed: Typed) -> Iterator[Finding]:
 
 
 def _items(loop: TypedLoop) -> Iterator[Finding]:
-    if loop.items is None or loop.items.problems:
+    if loop.items is None or loop.items.wrong:
         return
     for option in options(loop.items.type):
         if not isinstance(option, ArrayType | AnyType):
@@ -44,7 +44,7 @@ def _items(loop: TypedLoop) -> Iterator[Finding]:
 
 
 def _key(loop: TypedLoop, path: Path) -> Iterator[Finding]:
-    if loop.key is None or loop.key.problems:
+    if loop.key is None or loop.key.wrong:
         return
     if not any(read == "item" or read.startswith("item.") for read in getattr(loop.key.node, "reads", ())):
         message = "`key` names an item, but reads nothing of it: all items would bear one name"

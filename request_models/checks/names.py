@@ -7,6 +7,7 @@ from request_models.findings import Finding
 from request_models.reach import BEFORE_STEPS, Reach, reach
 from request_models.resolved import Resolved, Site, sites
 from request_models.scope_types import EXTRA_ROOTS, NOTIFIED_REQUEST, PERSON, REQUEST, ROOTS
+from request_models.suggestions import nearest
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
@@ -78,7 +79,8 @@ def _unknown_fact(resolved: Resolved, site: Site, name: str) -> Finding | None:
     read = [one for one in resolved.prerequisites if one.id == name]
     at = f"facts.{name}"
     if not read:
-        return _unknown(site, "facts", name, site.facts)
+        known = site.facts or [one.id for one in resolved.prerequisites if one.id is not None]
+        return _unknown(site, "facts", name, known)
     if not read[0].uses:
         message, hint = f"prerequisite `{name}` is a condition alone: it has no answer", "give it `uses`"
     elif site.path[0] == "prerequisites":
@@ -99,9 +101,9 @@ def _unknown_person(site: Site, root: str, name: str) -> Finding | None:
 
 
 def _unknown(site: Site, root: str, name: str, names: Collection[str]) -> Finding:
-    near = get_close_matches(name, list(names), n=1)
+    near = nearest(name, names)
     shown = ", ".join(sorted(names)[:12])
-    hint = f"is `{root}.{near[0]}` meant?" if near else f"`{root}` has {shown}" if names else f"`{root}` is empty"
+    hint = f"is `{root}.{near}` meant?" if near else f"`{root}` has {shown}" if names else f"`{root}` is empty"
     what = {
         "inputs": "input",
         "values": "value",
@@ -131,7 +133,10 @@ def _out_of_reach(resolved: Resolved, site: Site, name: str) -> Finding | None:
 
 
 _SAID: Mapping[Reach, tuple[str, str]] = {
-    Reach.ITSELF: ("this is within step `{name}` itself", "its own answer is `result`, in `expect` and `undo`"),
+    Reach.ITSELF: (
+        "this is within step `{name}` itself",
+        "its own answer is `result`: in `expect`, `otherwise`, `until`, `fails` and `undo`",
+    ),
     Reach.AROUND: ("this is within `{name}`, whose state is known only at its end", "read the steps before this one"),
     Reach.AFTER: ("step `{name}` runs after this", "move the step up, or this down"),
     Reach.OTHER_BRANCH: (

@@ -56,7 +56,7 @@ def _inputs(typed: Typed, path: Path, given: Mapping[str, object], wanted: Objec
 
 def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
     kind = node.given_type
-    if node.problems or kind is None or is_any(kind):
+    if node.wrong or kind is None or is_any(kind):
         return
     for wrong in assignment(kind, wanted).mismatches[:3]:
         yield Finding(node.path, "argument-type", f"`{name}` {wrong.message}")
@@ -67,7 +67,7 @@ def _fits(node: TypedNode, wanted: ValueType, name: str) -> Iterator[Finding]:
 
 def _moment(node: TypedNode) -> Iterator[Finding]:
     kind = node.given_type
-    if node.problems or kind is None or is_any(kind):
+    if node.wrong or kind is None or is_any(kind):
         return
     literal = node.node.value if isinstance(node.node, Literal) else None
     wrong = check_value(_MOMENT, literal) if literal is not None else assignment(kind, _MOMENT).mismatches

@@ -11,7 +11,7 @@ from request_models.step_documents import PollingDocument
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
-    """`poll-not-read-only`, `poll-endless`, `poll-option`, `poll-once`."""
+    """`poll-not-read-only`, `poll-endless`, `poll-option`, `poll-once`, `poll-timeout`."""
     for call in resolved.calls:
         if isinstance(call.document, PollingDocument):
             yield from _polling(call, call.document)
@@ -34,6 +34,10 @@ def _polling(call: ResolvedCall, document: PollingDocument) -> Iterator[Finding]
     if document.within is None:
         message = "polling needs an end: nothing waits for ever"
         yield Finding((*call.path, "until"), "poll-endless", message, "write `within: PT10M`", on_key=True)
-    elif document.every is not None and parse_duration(document.every) >= parse_duration(document.within):
+        return
+    if document.timeout is not None and parse_duration(document.timeout) > parse_duration(document.within):
+        message = "one look may take longer than polling altogether"
+        yield Finding((*call.path, "timeout"), "poll-timeout", message, "a shorter timeout, or a longer `within`")
+    if document.every is not None and parse_duration(document.every) >= parse_duration(document.within):
         message = "the pause between two looks is as long as polling may take: there would be one look"
         yield Finding((*call.path, "every"), "poll-once", message, "look more often, or allow more time")

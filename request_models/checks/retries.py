@@ -7,14 +7,23 @@ is `unknown` the call may have had its effect; where it can be sent again exactl
 from collections.abc import Iterator
 
 from request_models.actions import EffectClass
+from request_models.diagnostics import Severity
+from request_models.durations import parse_duration
 from request_models.findings import Finding
 from request_models.resolved import Resolved
 
+_MANY = 3
+"""From this many attempts on, a pause between them is missed."""
+
 
 def check(resolved: Resolved) -> Iterator[Finding]:
-    """`retry-not-repeatable`."""
+    """`retry-not-repeatable`; `retry-at-once`, a warning."""
     for call in resolved.calls:
         retry = call.document.retry
+        if retry.attempts >= _MANY and not parse_duration(retry.delay):
+            message = f"{retry.attempts} attempts without a pause are over before what failed can have recovered"
+            hint = "write `delay: PT2S, factor: 2`"
+            yield Finding((*call.path, "retry"), "retry-at-once", message, hint, Severity.WARNING, on_key=True)
         if call.spec is None or retry.attempts == 1 or "unknown" not in retry.errors:
             continue
         if call.spec.lifetime_argument in call.arguments.members:

@@ -10,7 +10,7 @@ from request_models.plan import Expression, Text
 from request_models.secret_names import names_a_secret
 from request_models.type_algebra import any_secret, options, resolved
 from request_models.typed import Typed, TypedNode
-from request_models.value_types import ObjectType, ValueType
+from request_models.value_types import ObjectType, StringType, ValueType
 
 
 def check(typed: Typed) -> Iterator[Finding]:
@@ -36,7 +36,9 @@ def _secret_arguments(node: TypedNode, wanted: ValueType, name: str) -> Iterator
     """The parts of the arguments that the action keeps secret, with their names."""
     wanted = resolved(wanted)
     if wanted.secret:
-        yield name, node
+        # A map or anything that is kept secret as a whole holds what may be secret: not all in it is.
+        if any(isinstance(option, StringType) for option in options(wanted)):
+            yield name, node
         return
     for option in options(wanted):
         if isinstance(option, ObjectType) and node.members is not None:

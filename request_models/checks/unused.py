@@ -1,4 +1,4 @@
-"""Inputs and values that nothing reads are asked for, or computed, in vain."""
+"""Inputs, values and answers of prerequisites that nothing reads are asked for, or computed, in vain."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from request_models.resolved import Resolved, sites
 
 
 def check(resolved: Resolved) -> Iterator[Finding]:
-    """`unused-input`, `unused-value`: warnings."""
+    """`unused-input`, `unused-value`, `unused-fact`: warnings."""
     reads = {read for site in sites(resolved) for read in site.node.reads}
     for root, names, code in (
         ("inputs", resolved.document.inputs, "unused-input"),
@@ -21,3 +21,17 @@ def check(resolved: Resolved) -> Iterator[Finding]:
             if name not in used:
                 message = f"nothing reads `{root}.{name}`"
                 yield Finding((root, name), code, message, severity=Severity.WARNING, on_key=True)
+    yield from _facts(resolved, reads)
+
+
+def _facts(resolved: Resolved, reads: set[str]) -> Iterator[Finding]:
+    """A prerequisite that only reads, and whose answer nothing reads, holds whatever it answers."""
+    used = {read.split(".")[1] for read in reads if read.startswith("facts.")}
+    known = {read.id for read in resolved.prerequisites}
+    if "facts" in reads or used - known or resolved.broken:
+        return
+    for read in resolved.prerequisites:
+        if read.document.expect is None and read.id not in used:
+            message = f"nothing reads `facts.{read.id}`, and no `expect` says what its answer must be like"
+            hint = "write `expect`, or leave it out"
+            yield Finding((*read.path, "id"), "unused-fact", message, hint, Severity.WARNING)

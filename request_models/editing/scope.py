@@ -8,10 +8,11 @@ from request_models.editing.catalogue import Knowledge
 from request_models.editing.entries import Entry
 from request_models.errors import RequestModelsError
 from request_models.expression_syntax import has_template, parse_expression, whole_expression
-from request_models.inference import TypeScope, infer
+from request_models.inference import infer
 from request_models.json_schema import from_json_schema, in_scope
 from request_models.scope_types import PERSON, REQUEST, STEP_STATE
 from request_models.type_algebra import broad_type_of, item_of, member_of, type_of
+from request_models.type_scopes import TypeScope
 from request_models.value_types import (
     AnyType,
     ArrayType,

@@ -91,3 +91,42 @@ def test_who_asks_for_json_gets_errors_as_json(check: Check, option: tuple[str, 
     done = check("nowhere.yaml", *option)
     assert done.returncode == 2
     assert "nowhere.yaml" in json.loads(done.stdout)["error"]["message"]
+
+
+NOTED = """\
+model: noted
+title: Noted
+kind: information
+service: notes
+owners: {accountable: notes-owner}
+inputs:
+  address: {type: string}
+due: {within: PT5M}
+steps:
+  - id: look
+    uses: http.get
+    with: {url: "{{ inputs.address }}"}
+"""
+
+
+@pytest.fixture
+def noted(tmp_path: Path) -> Path:
+    path = tmp_path / "noted.yaml"
+    path.write_text(NOTED, encoding="utf-8")
+    return path
+
+
+def test_what_is_left_to_run_time_is_said_only_when_asked_for(check: Check, noted: Path) -> None:
+    quiet, asked = check(str(noted)), check(str(noted), "--notes", "--strict")
+    assert (quiet.returncode, asked.returncode) == (0, 0)
+    assert "run time" not in quiet.stdout
+    assert "note: `url` must" in asked.stdout
+    assert "1 of 1 models are right." in asked.stdout
+
+
+def test_a_note_is_a_notice_of_github_and_a_note_of_sarif(check: Check, noted: Path) -> None:
+    assert "::notice file=" in check(str(noted), "--notes", "--format", "github").stdout
+    log = json.loads(check(str(noted), "--notes", "--format", "sarif").stdout)
+    assert [result["level"] for result in log["runs"][0]["results"]] == ["note"]
+    found = json.loads(check(str(noted), "--notes", "--json").stdout)["diagnostics"]
+    assert [(one["severity"], one["code"]) for one in found] == [("note", "checked-at-run-time")]

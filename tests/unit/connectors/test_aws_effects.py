@@ -24,6 +24,14 @@ def test_a_line_fits_the_operations_it_speaks_of(line: str) -> None:
     assert list(misfits(SERVICES, service, operation, LINES[line], reads)) == []
 
 
+def test_what_removes_a_thing_names_it_by_its_arguments() -> None:
+    assert LINES["s3.delete_bucket"].removes == ("Bucket",)
+    assert LINES["iam.delete_role_policy"].removes == ("RoleName", "PolicyName")
+    assert LINES["s3.delete_bucket_encryption"].removes == ()
+    wrong = LINES["s3.delete_bucket"].model_copy(update={"removes": ("Buckett",)})
+    assert list(misfits(SERVICES, "s3", "delete_bucket", wrong, reads)) == ["removes: it takes no 'Buckett'"]
+
+
 def test_the_operations_a_platform_team_uses_most_are_reviewed() -> None:
     acting = [name for name, line in LINES.items() if line.effect is not EffectClass.READ_ONLY]
     assert len(acting) >= 150

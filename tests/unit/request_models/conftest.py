@@ -1,18 +1,22 @@
 """An in-memory catalogue of a few actions, and models compiled against it."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 
 import pytest
 
-from request_models.actions import ActionSpec, EffectClass, Hazard, HazardKind
-from request_models.compiler import Compilation, compile_model, load_model
+from request_models.actions import ActionBroken, ActionSpec, EffectClass, Hazard, HazardKind
+from request_models.compiler import Compilation, Surroundings, compile_in, compile_model, load_model
 from request_models.editing.catalogue import Knowledge
+from request_models.interfaces import Interfaces
 from request_models.json_values import JsonValue
 from request_models.value_types import (
     AnyType,
     ArrayType,
+    BooleanType,
     IntegerType,
     Member,
     ObjectType,
@@ -56,11 +60,22 @@ SPECS = (
         system="cloud",
         target=CLOUD,
         token_lifetime=timedelta(days=1),
+        makes=True,
     ),
     ActionSpec(
         name="cloud.drop_box",
         title="Drop a box",
         arguments=BOX,
+        result=ObjectType(),
+        effect=EffectClass.IDEMPOTENT,
+        system="cloud",
+        target=CLOUD,
+        removes=("Name",),
+    ),
+    ActionSpec(
+        name="cloud.share",
+        title="Let people at a box, or not",
+        arguments=members({"Name": TEXT, "Open": BooleanType()}),
         result=ObjectType(),
         effect=EffectClass.IDEMPOTENT,
         system="cloud",
@@ -150,6 +165,8 @@ class FewActions:
     """A catalogue of the actions above; it implements `BrowsedCatalogue`."""
 
     def spec(self, name: str) -> ActionSpec | None:
+        if name == "cloud.torn":
+            raise ActionBroken("playbooks/torn.yml:3: this is not YAML; mend the file")
         return next((spec for spec in SPECS if spec.name == name), None)
 
     def suggestions(self, name: str) -> list[str]:
@@ -170,6 +187,7 @@ class FewActions:
 SETTINGS: dict[str, JsonValue] = {"domain": "example.org", "limits": {"boxes": 3}}
 
 CompileText = Callable[[str], Compilation]
+CompileCase = Callable[[Path], Compilation]
 
 
 @pytest.fixture
@@ -181,6 +199,26 @@ def actions() -> FewActions:
 def knowledge() -> Knowledge:
     """What models are edited against."""
     return Knowledge(FewActions(), SETTINGS)
+
+
+@pytest.fixture
+def compile_case() -> CompileCase:
+    """Compile `model.yaml` of a folder, with its `calendars.json` and the models of `others`, where it has those."""
+
+    def compiled(folder: Path) -> Compilation:
+        source, diagnostics = load_model("model.yaml", (folder / "model.yaml").read_bytes())
+        if source is None:
+            return Compilation("", {}, None, diagnostics)
+        calendars = folder / "calendars.json"
+        known = json.loads(calendars.read_text()) if calendars.exists() else None
+        surroundings = Surroundings(FewActions(), SETTINGS, known)
+        others = [load_model(file.name, file.read_bytes())[0] for file in sorted(folder.glob("others/*.yaml"))]
+        if others:
+            loaded = [other for other in others if other is not None]
+            surroundings = Interfaces([*loaded, source], surroundings).surroundings
+        return compile_in(source, surroundings)
+
+    return compiled
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ steps:
   - id: post
     uses: web.post
     with: {{{promise}}}
-    retry: {{attempts: 3, errors: [transient, unknown]}}
+    retry: {{attempts: 2, errors: [transient, unknown]}}
     undo: {{none: It stays.}}
 """
 

@@ -70,9 +70,9 @@ def said(found: Difference) -> list[str]:
         ("    not_yet: [NoSuchBox]\n", "", "steps: `ready` fails on NoSuchBox, and no longer looks on"),
         ("on_failure: undo\n", "",
          "model: a failure holds the request; before: takes back what was done and holds the request"),
-        ('Name: "{{ args.Name }}"}, retry: {attempts: 3}', 'Name: "{{ args.Name }}"}, retry: {attempts: 2}',
-         ("undo: `create` when it is undone, cloud.drop_box is tried 2 times, 0 s apart, on transient errors; "
-          "before: 3 times, 0 s apart, on transient errors")),
+        ('Name: "{{ args.Name }}"}, retry: {attempts: 3,', 'Name: "{{ args.Name }}"}, retry: {attempts: 2,',
+         ("undo: `create` when it is undone, cloud.drop_box is tried 2 times, 2 s apart, on transient errors; "
+          "before: 3 times, 2 s apart, on transient errors")),
         ("otherwise: The box is gone.", "otherwise: It is gone.",
          'verify: the look cloud.read_box says otherwise: "It is gone.", no longer "The box is gone."'),
         ("once: true, to: user", "once: true", "outputs: `key` is for requester and user, no longer for user"),

@@ -301,3 +301,32 @@ def test_a_moment_renders_as_it_was_written(moment: datetime) -> None:
     written = DateTimeText(moment.isoformat())
     assert render(Expression("x"), {"x": written}) == str(written)
     assert evaluate(Expression("x == y"), {"x": written, "y": moment}) is True
+
+
+@pytest.mark.parametrize(
+    ("source", "value"),
+    [
+        ("[[1, 2], 3, [[4]], []] | flatten", [1, 2, 3, [4]]),
+        ("['ab', 'b'] | select('startswith', 'a') | list", ["ab"]),
+        ("'amphora-7' is startswith('amphora-')", True),
+        ("'amphora-7' is endswith('amphora-')", False),
+        ("'web-12' is match('^web-[0-9]+$')", True),
+        ("'web-12\n' is match('^web-[0-9]+$')", False),
+        ("'a web-12' is match('web')", True),
+    ],
+)
+def test_lists_are_flattened_and_texts_compared_in_part(source: str, value: JsonValue) -> None:
+    assert evaluate(expression_of(source), {}) == value
+
+
+@pytest.mark.parametrize(
+    "source", ["1 is startswith('a')", "'a' is endswith(none)", "'a' | flatten", "('ab' * 2) is match('a')"]
+)
+def test_what_has_no_parts_to_compare_is_refused(source: str) -> None:
+    with pytest.raises(ExpressionError):
+        evaluate(expression_of(source), {})
+
+
+def test_a_pattern_that_could_run_away_is_not_tried_on_a_long_text() -> None:
+    with pytest.raises(ExpressionError, match="too large"):
+        evaluate(expression_of("values.text is match('^(a+)+$')"), {"values": {"text": "a" * 60 + "!"}})

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from request_models.compiler import load_catalogue, load_model
+from request_models.compiler import load_catalogue, load_file, load_model
 from request_models.diagnostics import Severity, render_text
 from request_models.yaml_source import read_yaml
 
@@ -66,6 +66,12 @@ def test_a_hostile_file_is_refused_and_does_not_run_away(content: str) -> None:
     started = time.process_time()
     assert load_model("m.yaml", content)[1]
     assert time.process_time() - started < 10
+
+
+def test_a_file_that_cannot_be_opened_is_told_with_its_name(tmp_path: Path) -> None:
+    model, found = load_file(tmp_path / "nowhere.yaml")
+    assert model is None
+    assert [(one.code, one.file) for one in found] == [("unreadable", str(tmp_path / "nowhere.yaml"))]
 
 
 def test_plain_values_are_those_of_yaml_1_2() -> None:
