@@ -164,7 +164,9 @@ def _chains(node: nodes.Node, bound: frozenset[str]) -> Iterator[tuple[str, ...]
 
 def _syntax_error(error: Exception, source: str) -> ExpressionSyntaxError:
     if isinstance(error, TemplateSyntaxError):
-        return ExpressionSyntaxError(f"this is not a valid expression: {error.message}", source)
+        lines = source.split("\n")
+        part = lines[error.lineno - 1].strip() if len(lines) > 1 and error.lineno <= len(lines) else ""
+        return ExpressionSyntaxError(f"this is not a valid expression: {error.message}", source, part=part)
     if isinstance(error, RecursionError):
         return ExpressionSyntaxError("this is nested too deeply", source)
     return ExpressionSyntaxError(f"this is not a valid expression: {str(error)[:120]}", source)

@@ -147,24 +147,21 @@ def _shape_problems(source: YamlSource, error: ValidationError) -> Iterator[Diag
     located = [(_place(source, problem["loc"]), problem) for problem in problems[:MOST_PROBLEMS]]
     misspelt = {_suggestion(path, problem) for path, problem in located if problem["type"] == "extra_forbidden"}
     for path, problem in located:
-        if problem["type"] == "too_short" and _value_at(source, path):
+        if problem["type"] == "too_short" and _told_below(path, located):
             continue  # pydantic counts the items that are good; those that are not have told already
         if problem["type"] == "missing" and (path, problem["loc"][-1]) in misspelt:
             continue  # it is there, under a misspelt name, which is told
         yield _say_problem(source, path, problem)
 
 
+def _told_below(path: Path, located: list[tuple[Path, Any]]) -> bool:
+    return any(other[: len(path)] == path and len(other) > len(path) for other, _ in located)
+
+
 def _suggestion(path: Path, problem: Any) -> tuple[Path, str | None]:
     """Where a key is misspelt and what it was meant to be."""
     near = get_close_matches(str(problem["loc"][-1]), _keys(_document_at(problem["loc"][:-1])), n=1)
     return path[:-1], near[0] if near else None
-
-
-def _value_at(source: YamlSource, path: Path) -> JsonValue:
-    value = source.value
-    for part in path:
-        value = value[part]  # type: ignore[index]  # the path is one that the file has
-    return value
 
 
 def _place(source: YamlSource, location: tuple[int | str, ...]) -> Path:
@@ -223,7 +220,8 @@ def _say(problem: Any) -> str:
         case "string_pattern_mismatch":
             return "this is not a name of the language"
         case "too_short" | "string_too_short":
-            return "this must not be empty"
+            least = context.get("min_length", 1)
+            return f"this must have {least} items at least" if least > 1 else "this must not be empty"
         case _:
             return f"{problem['msg'][:1].lower()}{problem['msg'][1:]}"
 

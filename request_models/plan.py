@@ -560,6 +560,9 @@ def _without_texts(plan: dict[str, JsonValue]) -> dict[str, JsonValue]:
         parts = cast(list[dict[str, JsonValue]], plan.get(part, []))
         if parts:
             kept[part] = [{key: value for key, value in one.items() if key != text} for one in parts]
+    for named in ("values", "outputs"):  # maps in the model: which comes first says nothing
+        if named in kept:
+            kept[named] = sorted(cast(list[JsonValue], kept[named]), key=canonical_json)
     return kept
 
 

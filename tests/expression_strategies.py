@@ -71,7 +71,7 @@ KNOWN_TYPES = st.recursive(_SCALARS, _wider, max_leaves=4)
 ANY_TYPES = st.recursive(_SCALARS | st.just(AnyType()), _wider, max_leaves=4)
 
 
-def values_of(kind: ValueType) -> st.SearchStrategy[object]:
+def values_of(kind: ValueType) -> st.SearchStrategy[object]:  # noqa: PLR0911 - one case a kind
     """Values of a type, as they stand in a scope."""
     match kind:
         case NullType():
@@ -202,7 +202,8 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
         "<list> | max", "<list> | first", "<moment> | length", "<date> | length",
     ),
     "text": (
-        "<any> ~ <any>", "<text> + <text>", "<text> | lower", "<text> | upper", "<text> | trim", "<text> | trim(<text>)",
+        "<any> ~ <any>", "<text> + <text>", "<text> | lower", "<text> | upper", "<text> | trim",
+        "<text> | trim(<text>)",
         "<text> | capitalize", "<text> | title", "<text> | replace(<text>, <text>)", "<any> | string",
         "<any> | tojson", "<list> | join(<text>)", "<list> | join", "<text>[<number>:<number>]", "<text>[::-1]",
         "<date> | upper", "<moment> | lower", "<moment> | replace('T', <text>)", "<list> | last", "<list> | min",
@@ -233,7 +234,8 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
         "{'k': <any>, 'v': <any>}", "{<text>: <any>}", "{'k': <any>, <text>: <any>}",
         "{'k': <any>, 'k': <any> if <boolean> else omit}", "<list> | first", "(<map> | items)[0]",
     ),
-    "date": ("<date> + <duration>", "<date> - <duration>", "<moment> | as_date", "<date> | as_date", "<text> | as_date"),
+    "date": ("<date> + <duration>", "<date> - <duration>", "<moment> | as_date", "<date> | as_date",
+             "<text> | as_date"),
     "moment": ("<moment> + <duration>", "<duration> + <moment>", "<moment> - <duration>", "<moment> | as_datetime"),
     "duration": ("<duration> + <duration>", "<duration> - <duration>", "<date> - <date>", "<moment> - <moment>"),
     "null": ("<any> and none",),
@@ -288,7 +290,8 @@ def templates(draw: st.DrawFn, scene: Scene) -> str:
     return "\n".join(
         [
             f"a {{{{ {one()} }}}}",
-            f"{{% if {one('boolean')} %}}{{{{ {one()} }}}}{{% elif {one('boolean')} %}}b{{% else %}}{{{{ {one()} }}}}{{% endif %}}",
+            f"{{% if {one('boolean')} %}}{{{{ {one()} }}}}{{% elif {one('boolean')} %}}b",
+            f"{{% else %}}{{{{ {one()} }}}}{{% endif %}}",
             f"{{% for x in {one('list')} if {one('boolean')} %}}{{{{ x }}}}{{{{ loop.index + ({one('number')}) }}}}",
             f"{{% else %}}{{{{ {one()} }}}}{{% endfor %}}",
         ]

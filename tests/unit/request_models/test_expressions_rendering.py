@@ -271,6 +271,77 @@ def test_work_and_output_are_bounded(source: str) -> None:
     assert time.process_time() - started < 10
 
 
+HUGE = {
+    "big": list(range(50_000)),
+    "long": "a" * 1_000_000,
+    "maps": [{"a": "b"}] * 50_000,
+    "early": DateTimeText("0001-01-01T00:00:00+13:00"),
+    "late": datetime(9999, 12, 31, 23, tzinfo=UTC),
+    "half": "\ud800",
+    "deep": [[[[[]]]]],
+}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "[" + ", ".join(["inputs.big"] * 200) + "]",
+        "[" + ", ".join(["inputs.big"] * 200) + "] | tojson",
+        "[" + ", ".join(["inputs.big"] * 200) + "] | unique",
+        "[" + ", ".join(["inputs.big"] * 200) + "] | map('string')",
+        "inputs.big | join(inputs.long)",
+        "inputs.maps | map(attribute=inputs.long)",
+        "inputs.maps | sort(attribute=inputs.long | replace('a', 'a.'))",
+        "inputs.maps | selectattr('a.a.a.a.a.a.a.a.a', 'defined')",
+        "inputs.big | select('in', inputs.big)",
+        "1.7976931348623157e308 | round(-308)",
+        "inputs.early | as_date",
+        "inputs.late + duration('P1D')",
+        "inputs.early - duration('PT1H')",
+        "request.submitted - request.submitted - duration('P1D')",
+        "inputs.half",
+        "inputs.half | tojson",
+        "[inputs.half] | unique",
+        "[[]] | map('first')",
+        "[[]] | map('max') | list",
+        "'1' * 3",
+        "'{0.__class__}'.format",
+        "inputs | map('attr')",
+        "().__class__",
+        "[].append",
+        "inputs.big | batch(3)",
+        "'%s' | format(inputs)",
+        "inputs.long | wordwrap(1)",
+    ],
+)
+def test_what_grows_without_bound_or_is_no_json_is_refused(source: str) -> None:
+    scope = {"inputs": HUGE, "request": {"submitted": datetime(2026, 1, 1, tzinfo=UTC)}}
+    started = time.process_time()
+    with pytest.raises(ExpressionError):
+        evaluate(Expression(source), scope)
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(
+    "source", ["'\\ud800'", "9" * 5000, "[" * 5000, "x" * 10_001, "not " * 5000 + "x", "x" + ".a" * 4000]
+)
+def test_hostile_sources_are_refused_when_parsed(source: str) -> None:
+    with pytest.raises(ExpressionSyntaxError):
+        expression_of(source)
+
+
+def test_what_is_rendered_together_is_bounded_together() -> None:
+    node = node_of([f"{{{{ inputs.big }}}}{'' if n else ' '}" for n in range(50)])
+    with pytest.raises(ExpressionError, match="work"):
+        render(node, {"inputs": HUGE})
+
+
+@pytest.mark.parametrize("name", ["inputs", "values", "loop", "omit", "steps"])
+def test_a_loop_cannot_hide_a_name_of_the_language(name: str) -> None:
+    with pytest.raises(ExpressionSyntaxError, match="already"):
+        node_of(f"\n{{% for {name} in x %}}{{% endfor %}}")
+
+
 def test_the_message_of_an_error_holds_no_value() -> None:
     for source in (
         "values.secret + 1",

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from jinja2 import nodes
@@ -106,7 +107,7 @@ def check_expression(scene: Scene, source: str) -> None:
     except ExpressionError as error:
         if not found.problems and not unknown_in(tree, scene):
             event("fails as it may")
-            assert AT_RUN_TIME.search(error.message), (error.message, found.type)
+            refuse_surprise(error)
         return
     if any(problem.severity is Severity.ERROR for problem in found.problems):
         event("refused when compiling")
@@ -123,6 +124,10 @@ def check_expression(scene: Scene, source: str) -> None:
         assert any(isinstance(option, OmitType) for option in options(found.type))
 
 
+def refuse_surprise(error: ExpressionError) -> None:
+    assert AT_RUN_TIME.search(error.message), error.message
+
+
 FUZZ = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=150)
 
 
@@ -132,7 +137,15 @@ def test_an_expression_without_problems_has_its_type_or_fails_only_for_its_value
     check_expression(*case)
 
 
-@FUZZ
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@settings(FUZZ, max_examples=5000)
+@given(cases())
+def test_thousands_of_expressions_without_problems_have_their_types(case: tuple[Scene, str]) -> None:
+    check_expression(*case)
+
+
+@settings(FUZZ, max_examples=60)
 @given(text_cases())
 def test_a_text_without_problems_is_written_or_fails_only_for_its_values(case: tuple[Scene, str]) -> None:
     scene, source = case
@@ -145,6 +158,6 @@ def test_a_text_without_problems_is_written_or_fails_only_for_its_values(case: t
         value = render(Text(source), scene.scope)
     except ExpressionError as error:
         if not found.problems and not unknown_in(tree, scene):
-            assert AT_RUN_TIME.search(error.message), error.message
+            refuse_surprise(error)
         return
     assert isinstance(value, str)

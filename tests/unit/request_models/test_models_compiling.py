@@ -7,29 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings
 
-from request_models.actions import ActionBroken, ActionCatalogue, ActionSpec, EffectClass, ErrorClass
+from plan_strategies import plans
+from request_models.actions import ActionBroken, ActionCatalogue, ActionSpec
 from request_models.compiler import STAGES, Compilation, compile_model, load_model
 from request_models.errors import PlanFormatError
 from request_models.json_values import JsonValue, canonical_json
 from request_models.plan import (
-    Due,
     Expression,
-    ListOf,
     Literal,
-    MapOf,
-    NamedValue,
-    Node,
-    Output,
-    Owners,
     Plan,
-    Retry,
-    Step,
     Text,
-    Undo,
-    UndoAction,
     plan_from_json,
 )
 
@@ -206,97 +195,9 @@ def test_an_action_whose_definition_is_broken_is_told_at_the_step_that_uses_it(a
 
 # round trips
 
-names = st.text(alphabet="abcdefgh_", min_size=1, max_size=6)
-json_values: st.SearchStrategy[JsonValue] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=6),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
-    max_leaves=6,
-)
-reads = st.lists(names, max_size=2).map(tuple)
-expressions = st.builds(Expression, source=st.text(max_size=8), reads=reads, secret=st.booleans())
-nodes: st.SearchStrategy[Node] = st.recursive(
-    st.builds(Literal, json_values)
-    | expressions
-    | st.builds(Text, source=st.text(max_size=8), reads=reads, secret=st.booleans()),
-    lambda inner: (
-        st.builds(ListOf, st.lists(inner, max_size=3).map(tuple))
-        | st.builds(MapOf, st.dictionaries(names, inner, max_size=3))
-    ),
-    max_leaves=5,
-)
-maps = st.builds(MapOf, st.dictionaries(names, nodes, max_size=3))
-targets = st.dictionaries(names, nodes, max_size=2)
-effects = st.sampled_from(EffectClass)
-seconds = st.floats(min_value=0, max_value=1e6)
-optional_text = st.none() | names
-undos = st.builds(
-    Undo,
-    actions=st.lists(
-        st.builds(
-            UndoAction,
-            uses=names,
-            contract=names,
-            effect=effects,
-            arguments=maps,
-            target=targets,
-            hosts=st.none() | nodes,
-            timeout_seconds=st.none() | seconds,
-            content_digest=optional_text,
-        ),
-        max_size=2,
-    ).map(tuple),
-    covered_by=optional_text,
-    none=optional_text,
-)
-texts = st.dictionaries(names, st.text(max_size=5), max_size=2)
-steps = st.builds(
-    Step,
-    path=names,
-    title=texts,
-    uses=names,
-    contract=names,
-    effect=effects,
-    arguments=maps,
-    target=targets,
-    when=st.none() | expressions,
-    expect=st.none() | expressions,
-    otherwise=st.none() | nodes,
-    hosts=st.none() | nodes,
-    retry=st.builds(
-        Retry,
-        attempts=st.integers(1, 9),
-        delay_seconds=seconds,
-        factor=seconds,
-        errors=st.lists(st.sampled_from(ErrorClass), max_size=3).map(tuple),
-    ),
-    timeout_seconds=st.none() | seconds,
-    undo=st.none() | undos,
-    content_digest=optional_text,
-    secret_results=reads,
-)
-plans = st.builds(
-    Plan,
-    model=names,
-    title=texts,
-    kind=names,
-    service=names,
-    summary=texts,
-    owners=st.builds(Owners, accountable=names, responsible=reads, consulted=reads, informed=reads),
-    inputs=st.fixed_dictionaries(
-        {"properties": st.dictionaries(names, st.dictionaries(names, json_values, max_size=2), max_size=2)}
-    ),
-    due=st.builds(Due, within_seconds=seconds, calendar=names, stops_in=reads),
-    blocks=st.lists(steps, max_size=3).map(tuple),
-    input_order=reads,
-    values=st.lists(st.builds(NamedValue, name=names, value=nodes), max_size=2).map(tuple),
-    outputs=st.lists(
-        st.builds(Output, name=names, value=nodes, title=texts, url=st.none() | nodes, secret=st.booleans()), max_size=2
-    ).map(tuple),
-    plan_format=st.just(1),
-)
 
-
-@given(plans)
+@settings(suppress_health_check=list(HealthCheck), deadline=None)
+@given(plans())
 def test_a_plan_comes_back_from_its_json_with_its_digest(plan: Plan) -> None:
     stored = json.loads(canonical_json(plan.to_json()))
     again = plan_from_json(stored)

@@ -54,7 +54,7 @@ def compile_bounded(content: str | bytes) -> str:
         input=given,
         capture_output=True,
         check=False,
-        preexec_fn=bounded,  # noqa: PLW1509 - this process has one thread
+        preexec_fn=bounded,
         cwd=CATALOGUE.parents[3],
         timeout=110,
     )
@@ -69,6 +69,14 @@ def many(count: int, line: Callable[[int], str]) -> str:
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
     f"{key}: &{key} [{','.join([f'*{before}'] * 9)}]\n" for before, key in zip("abcdefgh", "bcdefghi", strict=True)
 )
+
+WRONG_STEP = "  - {{id: s, uses: cloud.raed_box, with: {{Name: '{{{{ nope{0} }}}}'}}}}\n"
+DOUBLE = "  v{0}: {{a: '{{{{ values.v{1} }}}}', b: '{{{{ values.v{1} }}}}'}}\n"
+NUMBERS = ",".join(map(str, range(19_000)))
+MAPS = ",".join(f"{{b: {n}}}" for n in range(6_000))
+NAMES = ",".join(f"a{n}" for n in range(18_000))
+BRANCHES = "{anyOf: [{type: integer}, {type: array, items: " * 12 + "{type: string}" + "}]}" * 12
+DEEP = "{type: object, properties: {b: " * 18 + "{type: string}" + "}}" * 18
 
 FILES: dict[str, tuple[str | bytes, str]] = {
     "billion-laughs": (BOMB, "too-large"),
@@ -87,10 +95,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
     "huge-key": (f"{HEAD}{'k' * 900_000}: 1\n{STEPS}", "yaml-syntax"),
     "huge-number": (f"{HEAD}target: {'9' * 900_000}\n{STEPS}", "wrong-shape"),
     "many-steps": (HEAD + "steps:\n" + many(40_000, lambda n: f"  - {{id: s{n}, uses: a.b}}\n"), "too-large"),
-    "many-wrong-steps": (
-        HEAD + "steps:\n" + many(1_400, lambda n: f"  - {{id: s, uses: cloud.raed_box, with: {{Name: '{{{{ nope{n} }}}}'}}}}\n"),
-        "unknown-action",
-    ),
+    "many-wrong-steps": (HEAD + "steps:\n" + many(1_400, WRONG_STEP.format), "unknown-action"),
     "many-inputs": (HEAD + "inputs:\n" + many(40_000, lambda n: f"  i{n}: {{type: string}}\n") + STEPS, "too-large"),
     "many-misspelt-names": (
         HEAD
@@ -107,27 +112,22 @@ FILES: dict[str, tuple[str | bytes, str]] = {
         "unused-value",
     ),
     "many-kinds-in-a-list": (
-        f"{HEAD}steps:\n  - {{id: look, uses: cloud.read_box, with: {{Name: [{','.join(map(str, range(19_000)))}]}}}}\n",
+        HEAD + f"steps:\n  - {{id: look, uses: cloud.read_box, with: {{Name: [{NUMBERS}]}}}}\n",
         "argument-type",
     ),
     "long-unique-default": (
-        f"{HEAD}inputs: {{a: {{type: array, uniqueItems: true, "
-        f"default: [{','.join(f'{{b: {n}}}' for n in range(6_000))}, {{b: 0}}]}}}}\n{STEPS}",
+        HEAD + f"inputs: {{a: {{type: array, uniqueItems: true, default: [{MAPS}, {{b: 0}}]}}}}\n" + STEPS,
         "bad-default",
     ),
     "long-enum": (
-        f"{HEAD}inputs: {{a: {{type: string, enum: [{','.join(f'a{n}' for n in range(18_000))}]}}}}\n"
-        f"values: {{b: \"{{{{ inputs.a == 'x' }}}}\"}}\n{STEPS}",
+        HEAD
+        + f"inputs: {{a: {{type: string, enum: [{NAMES}]}}}}\n"
+        + "values: {b: \"{{ inputs.a == 'x' }}\"}\n"
+        + STEPS,
         "wrong-operation",
     ),
-    "branches-of-schemas": (
-        f"{HEAD}inputs:\n  a: {'{anyOf: [{type: integer}, {type: array, items: ' * 12}{{type: string}}{'}]}' * 12}\n{STEPS}",
-        "unused-input",
-    ),
-    "deep-schema": (
-        f"{HEAD}inputs:\n  a: {'{type: object, properties: {b: ' * 18}{{type: string}}{'}}' * 18}\n{STEPS}",
-        "unused-input",
-    ),
+    "branches-of-schemas": (HEAD + f"inputs:\n  a: {BRANCHES}\n" + STEPS, "unused-input"),
+    "deep-schema": (HEAD + f"inputs:\n  a: {DEEP}\n" + STEPS, "unused-input"),
     "references-in-schemas": (
         HEAD + "inputs:\n  a: {$ref: '#'}\n  b: {$ref: 'http://127.0.0.1:9/x'}\n" + STEPS,
         "input-schema",
@@ -145,9 +145,7 @@ FILES: dict[str, tuple[str | bytes, str]] = {
         "unused-value",
     ),
     "values-that-double": (
-        HEAD
-        + "values:\n" + many(150, lambda n: f"  v{n}: {{a: '{{{{ values.v{n + 1} }}}}', b: '{{{{ values.v{n + 1} }}}}'}}\n")
-        + "  v150: x\n" + STEPS,
+        HEAD + "values:\n" + many(150, lambda n: DOUBLE.format(n, n + 1)) + "  v150: x\n" + STEPS,
         "unused-value",
     ),
     "comments": ("#\n" * 500_000, "empty"),
