@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import takewhile
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -284,7 +285,7 @@ def _is_error(found: Diagnostic) -> bool:
 def _well_placed(found: Diagnostic, mutant: Mutant) -> bool:
     """In an edited line; in one that the edit made wrong; or, of what is gone, in the block it is missing from."""
     return (
-        found.line in mutant.edited_lines
+        any(edited in mutant.edited_lines for edited in _lines_of_text(mutant.after, found.line))
         or _names_it(found, mutant)
         or (not mutant.edit.startswith(_AT_ITS_LINE) and _encloses(found.line, mutant) and _says_it(found, mutant))
         or (_says_it(found, mutant) and any(_beside(mutant.after, line, found.line) for line in mutant.edited_lines))
@@ -297,9 +298,10 @@ _AT_ITS_LINE = ("break reference",)
 
 def _names_it(found: Diagnostic, mutant: Mutant) -> bool:
     """Whether the line reads what was changed, or names it and so does the message."""
-    line = _line(mutant.after, found.line)
+    line = _with_its_text(mutant.after, found.line)
     changed = mutant.touched | _defined_by(mutant)
-    if changed & set(_READ.findall(line)) or _defined_by(mutant) & set(_NAMED.findall(found.message)):
+    said = {*_NAMED.findall(found.message), *_READ.findall(found.message)}
+    if changed & set(_READ.findall(line)) or _defined_by(mutant) & said:
         return True
     return bool(mutant.touched & set(_WORD.findall(line))) and _says_it(found, mutant, line)
 
@@ -335,6 +337,18 @@ def _next_to_it(found: Diagnostic, mutant: Mutant) -> bool:
     like = _line(mutant.after, found.line) in {_line(mutant.after, edited) for edited in mutant.edited_lines}
     named = {int(number) for number in re.findall(r"line (\d+)", found.message)}
     return near or like or any(abs(number - edited) <= 1 for number in named for edited in mutant.edited_lines)
+
+
+def _with_its_text(text: str, number: int) -> str:
+    """The line, with the lines of the text that it starts by `|` or `>`."""
+    first, *rest = text.split("\n")[number - 1 :] or [""]
+    if re.search(r"[|>][-+]?$", first.rstrip()) is None:
+        return first
+    return "\n".join([first, *takewhile(lambda line: not line.strip() or _indent(line) > _indent(first), rest)])
+
+
+def _lines_of_text(text: str, number: int) -> range:
+    return range(number, number + 1 + _with_its_text(text, number).count("\n"))
 
 
 def _beside(text: str, one: int, other: int) -> bool:
