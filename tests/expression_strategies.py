@@ -216,7 +216,8 @@ _FORMS: Mapping[str, tuple[str, ...]] = {
         "<any> is none", "<any> is string", "<any> is number", "<any> is mapping", "<any> is list", "<any> is boolean",
         "<number> is even", "<number> is odd", "<any> is in <list>", "<any> is equalto(<any>)", "<path> is defined",
         "<path> is undefined", "1 < <number> < <number>", "<path> == <text>", "<path> in ['a', 'b']", "<path> in 'abc'",
-        "<path> == none", "<path> != none", "<path> != 'a'", "<text> is startswith(<text>)", "<text> is endswith(<text>)",
+        "<path> == none", "<path> != none", "<path> != 'a'",
+        "<text> is startswith(<text>)", "<text> is endswith(<text>)",
         "<text> is match('^a+$')", "<list> | select('startswith', <text>) | list == []",
     ),
     "list": (
