@@ -1,7 +1,10 @@
 """Undo: what a request did is taken back in reverse order; what was there before stays (invariants 5 and 7)."""
 
+import random
 import threading
+from collections import Counter
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -10,6 +13,7 @@ from flows.errors import WrongState
 from flows.execution import End, Proceed
 from flows.records.rows import EffectRow, LeftOver, RequestRow, UndoRow
 from flows.records.states import EffectState, RequestState, StepState
+from flows.walk import StepReport, Unit
 from request_models.actions import (
     ActionCall,
     ActionFailed,
@@ -36,7 +40,7 @@ from request_models.plan import (
     UndoAction,
 )
 from request_models.value_types import AnyType, Member, ObjectType, StringType
-from staging import CALLER, House, expression, plan_of, run_of, step, text
+from staging import CALLER, Behaviour, House, expression, plan_of, run_of, step, text
 
 MEMBERS: dict[str, JsonValue] = {"members": {"type": "array", "items": {"type": "string"}}}
 
@@ -873,3 +877,102 @@ def test_no_secret_of_the_request_is_named_in_what_is_left_over(house: House) ->
     assert house.now(request).state is RequestState.ON_HOLD
     assert "There is one with ********." in house.now(request).state_reason
     assert "hush" not in left_over(house, request)[0].why
+
+
+class Mortal(World):
+    """A world in which the process dies at some calls, before or after their effect."""
+
+    def __init__(self, house: House, *there: str) -> None:
+        self.deaths: dict[int, bool] = {}
+        self.answers: dict[UUID, ActionResult] = {}
+        self.called = 0
+        super().__init__(house, *there)
+
+    def make(self, call: ActionCall) -> ActionResult:
+        return self._mortal(super().make, call)
+
+    def take(self, call: ActionCall) -> ActionResult:
+        return self._mortal(super().take, call)
+
+    def _mortal(self, act: Behaviour, call: ActionCall) -> ActionResult:
+        self.called += 1
+        after = self.deaths.pop(self.called, None)
+        if after is False:
+            raise Killed
+        # whoever resends a call gets the answer that was lost, as from a system that honours tokens
+        answer = act(call) if call.token not in self.answers else self.answers[call.token]
+        self.answers[call.token] = answer
+        if after is True:
+            raise Killed
+        return answer
+
+
+def _until_it_rests(house: House, request: RequestRow, states: set[RequestState]) -> None:
+    while house.now(request).state not in states:
+        try:
+            house.run(house.now(request))
+        except Killed:
+            claim = house.records.read(lambda tx: tx.claims.get(request.id))
+            assert claim is not None
+            house.records.run(lambda tx: tx.claims.release(claim))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whenever_the_process_dies_all_is_taken_back_and_all_else_stays(house: House, seed: int) -> None:
+    chance = random.Random(seed)
+    there = ["b", "second", "left"]
+    world = Mortal(house, *(name for name in there if chance.random() < 0.5))
+    before = list(world.things)
+    loop = Loop(expression("inputs.members"), expression("item"))
+    steps = (
+        making("first"),
+        Group(blocks=(making("second"), making("add", arguments=text(expression("item")), loop=loop))),
+        Parallel(branches=(making("left"), Group(blocks=(making("right"), making("under", Undo(covered_by="right")))))),
+    )
+    house.stage.action("fail", behave=_fails)
+    request = house.order(plan_of(*steps, step("fail"), inputs=MEMBERS), members=["a", "b", "c"])
+    world.deaths = {chance.randint(1, 25): chance.random() < 0.5 for _ in range(8)}
+    _until_it_rests(house, request, {RequestState.ON_HOLD})
+    made = {
+        row.path for row in house.records.read(lambda tx: tx.effects.all(request.id)) if row.outcome is Outcome.MADE
+    }
+    cancel(house, request)
+    _until_it_rests(house, request, {RequestState.CANCELLED, RequestState.ON_HOLD})
+    assert house.now(request).state is RequestState.CANCELLED, house.now(request).state_reason
+    assert [thing for thing in world.things if thing != "under"] == before
+    assert ("under" in world.things) is ("under" in made), "its cover takes it along, which this world does not know"
+    for row in house.records.read(lambda tx: tx.effects.latest(request.id)):
+        assert row.state is not EffectState.UNKNOWN
+        assert ".undo." in row.path or row.state is not EffectState.DONE or row.outcome is Outcome.ALREADY_SO
+    counted = Counter(world.taken)
+    assert set(counted.values()) <= {1}, "nothing is taken twice"
+
+
+def test_of_much_that_is_left_over_the_reason_names_the_beginning_and_the_record_all(house: House) -> None:
+    World(house)
+    members: list[JsonValue] = [f"m{number}" for number in range(13)]
+    loop = Loop(expression("inputs.members"), expression("item"))
+    request = held(
+        house, making("add", Undo(none="kept"), arguments=text(expression("item")), loop=loop), members=members
+    )
+    cancel(house, request)
+    assert take_back(house, request) == []
+    assert "and 3 more" in house.now(request).state_reason
+    assert len(left_over(house, request)) == 13
+
+
+def test_a_request_that_somebody_holds_while_it_runs_stops_and_stays_on_hold(house: House) -> None:
+    World(house)
+    request = house.order(plan_of(making("one"), making("two")))
+    with house.enter(request) as session:
+
+        def run(unit: Unit) -> StepReport:
+            report = session.run_step(unit, lambda line: None)
+            house.lifecycle.hold(request.id, actor="olga", why="wait for the audit")
+            return report
+
+        end = session.finish(session.walk(run))
+    assert isinstance(end, End)
+    assert "wait for the audit" in end.message
+    assert house.now(request).state is RequestState.ON_HOLD
+    assert house.run(request) == ["one:done*", "two:done"]
