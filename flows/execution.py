@@ -363,8 +363,7 @@ class Session:
                 end = write(tx, request)
             else:
                 tx.claims.check(self.request.id, self._claim.epoch)
-                why = "" if request is None else request.state_reason
-                end = End("cancelled", "Cancelled", f"{why} What was done is taken back in a run of its own.".strip())
+                end = _left_to_others(request)
             tx.claims.release(self._claim)
             return end
 
@@ -376,6 +375,16 @@ class Session:
     def __exit__(self, *exc_info: object) -> None:
         """Stop renewing. A claim `finish` did not give back runs out by itself; the keeper starts the request again."""
         self._upkeep.end()
+
+
+def _left_to_others(request: RequestRow | None) -> End:
+    """The end of a run whose request somebody has put into another state meanwhile."""
+    if request is None:
+        return End("failed", "Failed", "The request is gone.")
+    if request.state in {RequestState.UNDOING, RequestState.CANCELLED}:
+        said = f"{request.state_reason} What was done is taken back in a run of its own."
+        return End("cancelled", "Cancelled", said)
+    return End("failed", "Failed", f"The request is {request.state.value} meanwhile: {request.state_reason}")
 
 
 def _taken_up(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim: Claim) -> RequestRow:

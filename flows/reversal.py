@@ -19,6 +19,8 @@ Reverse = Callable[[Transaction, RequestRow, str, str, bool], RequestRow]
 """What is done in a transaction to a request, by whom and why, and whether what cannot be taken back is left."""
 
 NOTHING_DONE = "Nothing had been done."
+_NAMED = 10
+"""So many left-overs are named in a reason; the record has all of them."""
 _AT_REST = frozenset({RequestState.WAITING, RequestState.ON_HOLD, RequestState.AWAITING_APPROVAL})
 UNDOABLE = (RequestState.ON_HOLD, RequestState.FULFILLED)
 """The states in which a request can be undone."""
@@ -120,8 +122,10 @@ def end_undo(tx: Transaction, undone: UndoRow, left_over: Sequence[LeftOver], *,
 
 
 def named(left_over: Sequence[LeftOver]) -> str:
-    """What is left over, in words."""
-    return "; ".join(f"{one.what} ({one.action}, {one.outcome}): {one.why.rstrip('.')}" for one in left_over)
+    """What is left over, in words; of much, the beginning."""
+    told = [f"{one.what} ({one.action}, {one.outcome}): {one.why.rstrip('.')}" for one in left_over[:_NAMED]]
+    more = len(left_over) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 def being_undone(request: RequestRow) -> str:

@@ -206,10 +206,7 @@ class Undoing:
         if effect.outcome is Outcome.CHANGED and effect.before is None:
             raise NotUndone(f"{effect.action} changed what was there, and what that was is not on record.")
         if effect.state is EffectState.UNKNOWN or not action.spec.restores:
-            raise NotUndone(
-                f"{effect.action} changed what was there before ({_named(forward.before)}), and cannot put it back:"
-                " what was there is kept with the request. A person must restore it."
-            )
+            raise NotUndone(_cannot_put_back(forward))
         passage = passage_of(self._run(_restoring(one.unit, forward)))
         return self._proved(one, forward, "put back as it was") if passage.goes_on else passage
 
@@ -268,6 +265,19 @@ def _restoring(unit: Unit, forward: Forward) -> UndoUnit:
     called = f"{unit.label}.undo"
     return UndoUnit(
         step=step, frame=unit.frame, forward=unit, call=forward, called=called, restores=True, before=before
+    )
+
+
+def _cannot_put_back(forward: Forward) -> str:
+    action = forward.effect.action
+    if forward.effect.outcome is Outcome.MADE:
+        return (
+            f"{action} made something in what had been there before, which is not taken away, and cannot put that back"
+            " as it was. A person must take out what was made."
+        )
+    return (
+        f"{action} changed what was there before ({_named(forward.before)}), and cannot put it back: what was there is"
+        " kept with the request. A person must restore it."
     )
 
 
