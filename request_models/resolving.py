@@ -99,7 +99,7 @@ def _places(reader: "_Reader", document: ModelDocument) -> Iterator[Place]:
         if condition is not None:
             yield Place(place, "condition", condition)
     for place, role, value in written:
-        if value is not None:
+        if value is not None or role == "input":
             yield Place(place, role, reader.node(value, place))
 
 

@@ -290,6 +290,7 @@ def _well_placed(found: Diagnostic, mutant: Mutant) -> bool:
         or (not mutant.edit.startswith(_AT_ITS_LINE) and _encloses(found.line, mutant) and _says_it(found, mutant))
         or (_says_it(found, mutant) and any(_beside(mutant.after, line, found.line) for line in mutant.edited_lines))
         or (mutant.in_text and _next_to_it(found, mutant))
+        or (mutant.edit.startswith("cut") and _says_it(found, mutant))  # it names something that was cut off
     )
 
 
