@@ -32,7 +32,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 
-from flows.lifecycle import DISPATCH, RETRY
+from flows.outbox_kinds import DISPATCH, RETRY
 from flows.publishing import RETIRED, deploy, ensure_work_pool, find_deployment, is_as_published, mark_retired
 from flows.records.records import Records, Transaction
 from flows.records.rows import OutboxRow, RequestRow

@@ -13,18 +13,23 @@ from typing import Literal, Self, cast
 
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
+from flows.engine_ledger import EngineLedger
+from flows.engine_steps import EngineStep
 from flows.frames import ROOT, Frame
 from flows.holder import end, is_gone, is_here, this_process
+from flows.lifecycle import Lifecycle
 from flows.masking import pointers_holding, secret_texts
 from flows.records.errors import ClaimLost, NotFound, RecordsUnavailable
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, RequestRow
-from flows.records.states import RequestState, StepState
+from flows.records.states import RequestState, StepState, TouchKind
 from flows.scope import request_frames
 from flows.settings import Settings
 from flows.step_ledger import StepLedger
 from flows.step_run import StepRun
+from flows.touching import touch_hold
 from flows.walk import PASSED, Passage, Pause, StepReport, Unit, Walk, passage_of
+from request_models.engine_actions import ENGINE_SPECS
 from request_models.expressions import ExpressionError, Omitted, render
 from request_models.json_values import JsonValue
 from request_models.plan import Plan, step_of
@@ -208,6 +213,8 @@ class Session:
                 raise NotFound("request", claim.request_id)
             if request.state is not RequestState.IN_PROGRESS:
                 pressed = request.state is RequestState.ON_HOLD
+                if pressed:
+                    touch_hold(tx, request, TouchKind.RETRY, PREFECT_UI, "pressed in Prefect, reason unknown")
                 request = tx.requests.move(
                     request.id,
                     RequestState.IN_PROGRESS,
@@ -244,6 +251,8 @@ class Session:
 
     def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""
+        if unit.step.uses in ENGINE_SPECS:
+            return self._run_engine_step(unit, log)
         supplier = self.plan.supplier_of(unit.step.path)
         ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
@@ -255,6 +264,17 @@ class Session:
             log=log,
             stop=self._lost,
         ).report()
+        return self._told(unit, report, ledger)
+
+    def _run_engine_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
+        supplier = self.plan.supplier_of(unit.step.path)
+        ledger = EngineLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
+        lifecycle = Lifecycle(self._records, self._settings.public)
+        scope = lambda: self._frames.scope(unit.frame)  # noqa: E731 - one line beats a name
+        report = EngineStep(unit.step, ledger, self.request, lifecycle, scope=scope, log=log).report()
+        return self._told(unit, report, ledger)
+
+    def _told(self, unit: Unit, report: StepReport, ledger: StepLedger) -> StepReport:
         if report.state is not StepState.STARTED:
             self._frames.put(unit.frame, unit.step.path, ledger.entry() or {"state": report.state.value})
         return replace(report, label=unit.label)

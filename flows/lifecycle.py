@@ -20,11 +20,13 @@ from flows.errors import (
     UnknownModel,
     WrongState,
 )
+from flows.outbox_kinds import DISPATCH, RETRY
 from flows.records.errors import Conflict
 from flows.records.records import Records, Transaction
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow
-from flows.records.states import RequestState
+from flows.records.states import RequestState, TouchKind
 from flows.scope import Scope, order_scope
+from flows.touching import touch_hold
 from request_models.calendars import calendar_from_json
 from request_models.errors import ExpressionError
 from request_models.expressions import render
@@ -38,10 +40,6 @@ FOR_OTHERS = "requests:for-others"
 CREATE = "requests:create"
 READ = "requests:read"
 ACT = "requests:act"
-
-DISPATCH = "dispatch"
-RETRY = "retry"
-"""Kinds of outbox rows: start a flow run for the request; wake the one it has."""
 
 ORDERLY = "orderly"
 """The actor of what follows from a rule, not from a person."""
@@ -76,7 +74,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Order:
-    """An order as it came in. `body_digest` identifies the body for the Idempotency-Key."""
+    """An order as it came in. `body_digest` identifies the body for the Idempotency-Key.
+
+    `parent` is the request that orders it.
+    """
 
     model: str
     inputs: Mapping[str, JsonValue]
@@ -85,6 +86,7 @@ class Order:
     channel: str = "api"
     idempotency_key: str | None = None
     body_digest: str = ""
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +113,13 @@ class Lifecycle:
         if order.requested_for is not None and order.requested_for.id != caller.person.id:
             caller.require(FOR_OTHERS)
         try:
-            return self._records.run(lambda tx: self._submit(tx, order, caller))
+            return self._records.run(lambda tx: self.submit_within(tx, order, caller))
         except Conflict:
             # The same order came twice at the same moment, and the other one was faster: give its answer.
-            return self._records.run(lambda tx: self._submit(tx, order, caller))
+            return self._records.run(lambda tx: self.submit_within(tx, order, caller))
 
-    def _submit(self, tx: Transaction, order: Order, caller: Caller) -> Submission:
+    def submit_within(self, tx: Transaction, order: Order, caller: Caller) -> Submission:
+        """Accept an order in a transaction of the caller's, whose right to order was seen to. Raises as `submit`."""
         known = _answered_before(tx, order, caller)
         if known is not None:
             return Submission(known, created=False)
@@ -164,6 +167,7 @@ class Lifecycle:
                 source_system=source.system if source else None,
                 source_id=source.id if source else None,
                 source_url=source.url if source else None,
+                parent=order.parent,
             )
         )
         secret_values = [f"/{value.name}{pointer}" for value in plan.values for pointer in secret_pointers(value.value)]
@@ -205,6 +209,7 @@ class Lifecycle:
             if request.state is not RequestState.ON_HOLD:
                 raise WrongState(request_id, request.state.value, "a retry", (RequestState.ON_HOLD.value,))
             now = self._records.now()
+            touch_hold(tx, request, TouchKind.RETRY, caller.person.id, why or "retry")
             row = tx.requests.move(
                 request_id, RequestState.IN_PROGRESS, actor=caller.person.id, why=why or "retry", at=now
             )

@@ -15,7 +15,9 @@ from flows.settings import Settings
 
 if TYPE_CHECKING:
     from flows.execution import Execution
+    from flows.incoming_events import IncomingEvents
     from flows.lifecycle import Lifecycle
+    from flows.people_tasks import PeopleTasks
     from flows.records.records import Records
 
 
@@ -57,6 +59,20 @@ class Application:
         from flows.lifecycle import Lifecycle  # noqa: PLC0415 - see above
 
         return Lifecycle(self.records, self.settings.public)
+
+    @cached_property
+    def tasks(self) -> "PeopleTasks":
+        """What can be done to people's tasks."""
+        from flows.people_tasks import PeopleTasks  # noqa: PLC0415 - see above
+
+        return PeopleTasks(self.records)
+
+    @cached_property
+    def events(self) -> "IncomingEvents":
+        """Where events come in."""
+        from flows.incoming_events import IncomingEvents  # noqa: PLC0415 - see above
+
+        return IncomingEvents(self.records)
 
     @cached_property
     def execution(self) -> "Execution":

@@ -8,7 +8,8 @@ from connectors.registry import Registry
 from flows.errors import InvalidInputs, NotEligible, RequestRefused
 from flows.examples.course import REFUSED, Course, Watch, read_course, unit_names
 from flows.execution import Execution, FlowRunIdentity, Proceed
-from flows.lifecycle import DISPATCH, Caller, Lifecycle, Order
+from flows.lifecycle import Caller, Lifecycle, Order
+from flows.outbox_kinds import DISPATCH
 from flows.records.records import Records, Transaction
 from flows.records.rows import Person, RequestRow
 from flows.records.states import RequestState, StepState

@@ -6,7 +6,7 @@ Every write carries the epoch of the writer's claim and raises ClaimLost when it
 from collections.abc import Callable
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, update
 
 from flows.records.claims import Claims
 from flows.records.errors import IllegalTransition, NotFound
@@ -67,6 +67,11 @@ class Blocks:
             .values(state=state, message=message, ended=self._clock(), epoch=epoch)
         )
         return self._required(request_id, place, item_key)
+
+    def forget(self, request_id: str, place: str, epoch: int) -> None:
+        """Have a block, in all items of the loops around it, as if it had never been reached."""
+        self._claims.check(request_id, epoch)
+        self._connection.execute(delete(blocks).where(blocks.c.request_id == request_id, blocks.c.place == place))
 
     def get(self, request_id: str, place: str, item_key: str) -> BlockRow | None:
         """A block as recorded, None if it was not reached."""

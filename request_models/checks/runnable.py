@@ -5,7 +5,6 @@ Each of these is refused with that reason, so that it is never silently ignored.
 
 from collections.abc import Iterator
 
-from request_models.engine_actions import ENGINE_SPECS
 from request_models.findings import Finding
 from request_models.resolved import Resolved
 from request_models.yaml_source import Path
@@ -40,8 +39,6 @@ def _blocks(resolved: Resolved) -> Iterator[Finding]:
         if block.document.on_failure == "undo":
             yield _not_yet((*block.path, "on_failure"), "`on_failure: undo`")
     for call in resolved.calls:
-        if call.uses in ENGINE_SPECS:
-            yield _not_yet((*call.path, "uses"), f"`{call.uses}`")
         if isinstance(call.document.hosts, dict):
             yield _not_yet((*call.path, "hosts"), "a map of hosts")
 
