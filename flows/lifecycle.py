@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flows.acceptance import accepted_inputs, refuse_ineligible, start_of
+from flows.acceptance import accepted_inputs, frozen_values, refuse_ineligible, secret_values, start_of
 from flows.errors import (
     IdempotencyMismatch,
-    InputFault,
-    InvalidInputs,
     NotAllowed,
     RequestNotFound,
     UnknownModel,
@@ -28,12 +26,8 @@ from flows.records.states import RequestState, TouchKind
 from flows.scope import Scope, order_scope
 from flows.touching import touch_hold
 from request_models.calendars import calendar_from_json
-from request_models.errors import ExpressionError
-from request_models.expressions import render
 from request_models.json_values import JsonValue
 from request_models.plan import Plan
-from request_models.scope_values import Omitted
-from request_models.secrecy import secret_pointers
 
 READ_ALL = "requests:read:all"
 FOR_OTHERS = "requests:for-others"
@@ -143,7 +137,7 @@ class Lifecycle:
 
         inputs = accepted_inputs(plan, order.inputs, scope_of)
         scope = scope_of(inputs)
-        values = _frozen_values(plan, scope)
+        values = frozen_values(plan, scope)
         scope["values"] = values
         refuse_ineligible(plan, scope)
         start = start_of(plan, scope, now)
@@ -170,8 +164,7 @@ class Lifecycle:
                 parent=order.parent,
             )
         )
-        secret_values = [f"/{value.name}{pointer}" for value in plan.values for pointer in secret_pointers(value.value)]
-        tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values))
+        tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values(plan)))
         if order.idempotency_key is not None:
             tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
         why = "there is nothing to decide or to wait for" if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"
@@ -258,19 +251,6 @@ def _required(tx: Transaction, request_id: str) -> RequestRow:
     if request is None:
         raise RequestNotFound(request_id)
     return request
-
-
-def _frozen_values(plan: Plan, scope: Scope) -> dict[str, JsonValue]:
-    """Compute the model's `values`, each from those before it; what cannot be computed refuses the order."""
-    values: dict[str, JsonValue] = {}
-    for named in plan.values:
-        try:
-            value = render(named.value, {**scope, "values": values})
-        except ExpressionError as error:
-            raise InvalidInputs(plan.model, (InputFault("", f"value-{named.name}", str(error)),)) from None
-        if not isinstance(value, Omitted):
-            values[named.name] = value
-    return values
 
 
 def _may_see(request: RequestRow, caller: Caller) -> bool:

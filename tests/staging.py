@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.memory import Memory
+from connectors.registry import Registry
+from flows.corrections import Corrections
 from flows.execution import Execution, FlowRunIdentity, Proceed, Session
+from flows.interventions import Interventions
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.records.records import Records, utc_now
 from flows.records.rows import Person, RequestRow
@@ -141,6 +144,14 @@ class House:
     execution: Execution
     memory: Memory = field(default_factory=Memory)
     clock: Clock = field(default_factory=Clock)
+
+    @property
+    def interventions(self) -> Interventions:
+        return Interventions(self.records, Registry([self.stage, self.memory]), self.lifecycle)
+
+    @property
+    def corrections(self) -> Corrections:
+        return Corrections(self.interventions, {})
 
     def publish(self, plan: Plan) -> None:
         self.records.run(lambda tx: (tx.plans.put(plan), tx.publications.put(plan.model, plan.digest)))
