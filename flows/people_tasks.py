@@ -18,6 +18,7 @@ from flows.touching import Remark
 from flows.waking import wake
 from request_models.inputs import schema_problems
 from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
+from request_models.plan import Plan
 from request_models.secrecy import matching_pointers
 
 READ_TASKS = "tasks:read"
@@ -30,6 +31,7 @@ TASK_OVERDUE = "task_overdue"
 """Audit events of the task's request."""
 
 KEEPER = "orderly-keeper"
+MOST_SHOWN = 200
 _AT_ONCE = 100
 
 Whose = Literal["mine", "teams", "all"]
@@ -41,6 +43,7 @@ class ShownTask:
 
     task: TaskRow
     request: RequestRow
+    plan: Plan
     notes: tuple[TaskNote, ...]
 
 
@@ -51,14 +54,17 @@ class PeopleTasks:
         self._records = records
 
     def list(self, caller: Caller, whose: Whose, state: TaskState | None = TaskState.OPEN) -> list[ShownTask]:
-        """The caller's own tasks, those of the caller's teams too, or all there are. Raises NotAllowed."""
+        """The caller's own tasks, those of the caller's teams too, or all there are. Raises NotAllowed.
+
+        At most `MOST_SHOWN` and one more, by which it is seen that there are more.
+        """
         caller.require(READ_TASKS)
         if whose == "all":
             caller.require(READ_ALL)
-            wanted = TaskFilter(state=state)
+            wanted = TaskFilter(state=state, limit=MOST_SHOWN + 1)
         else:
             teams = caller.person.groups if whose == "teams" else None
-            wanted = TaskFilter(state=state, assignee=caller.person.id, teams=teams)
+            wanted = TaskFilter(state=state, assignee=caller.person.id, teams=teams, limit=MOST_SHOWN + 1)
         return self._records.read(lambda tx: [_shown(tx, task) for task in tx.tasks.list(wanted)])
 
     def get(self, task_id: str, caller: Caller) -> ShownTask:
@@ -159,7 +165,7 @@ def _mark_overdue(tx: Transaction, late: TaskRow) -> None:
 def _shown(tx: Transaction, task: TaskRow) -> ShownTask:
     request = tx.requests.get(task.request_id)
     assert request is not None, "a task's request is never deleted"
-    return ShownTask(task, request, tuple(tx.tasks.notes(task.id)))
+    return ShownTask(task, request, tx.plans.get(request.plan_digest), tuple(tx.tasks.notes(task.id)))
 
 
 def _required(tx: Transaction, task_id: str) -> TaskRow:

@@ -1,7 +1,7 @@
 """Rows and plans as wire shapes. What is secret is null in the rows already and is never revealed here."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from flows.api.forms import form_of
@@ -9,8 +9,11 @@ from flows.api.languages import text_in
 from flows.api.shapes import (
     Accepted,
     AcceptedLinks,
+    AssignedShape,
     AttemptShape,
     FormShape,
+    HeldStepShape,
+    HoldShape,
     ModelDetail,
     ModelLinks,
     ModelSummary,
@@ -23,8 +26,10 @@ from flows.api.shapes import (
     SourceShape,
     StepOutline,
     StepShape,
+    TouchShape,
 )
-from flows.records.rows import AttemptRow, Person, Publication, RequestRow, StepRow
+from flows.holds import Hold
+from flows.records.rows import AttemptRow, Person, Publication, RequestRow, StepRow, Touch
 from flows.records.states import RequestState
 from request_models.json_values import JsonValue
 from request_models.plan import Plan
@@ -102,9 +107,15 @@ class Views:
         )
 
     def request_detail(
-        self, request: RequestRow, plan: Plan, steps: Iterable[StepRow], attempts: Iterable[AttemptRow]
+        self,
+        request: RequestRow,
+        plan: Plan,
+        steps: Iterable[StepRow],
+        attempts: Iterable[AttemptRow],
+        touches: Sequence[Touch] = (),
+        hold: Hold | None = None,
     ) -> RequestDetail:
-        """A request with its steps and outputs."""
+        """A request with its steps and outputs, and what people did and can do."""
         return RequestDetail(
             **self.request_summary(request, plan).model_dump(),
             model_version=request.model_version,
@@ -113,11 +124,24 @@ class Views:
             secret_inputs=list(request.inputs.secret_pointers),
             steps=self._steps(plan, steps, attempts),
             outputs=self._outputs(request, plan),
+            version=request.version,
+            parent=request.parent,
+            zero_touch=not touches,
+            touches=[_touch(touch) for touch in touches],
+            hold=None if hold is None else _hold(hold, request),
         )
 
     def request_url(self, request_id: str) -> str:
         """Where a request is read."""
         return f"{self._base}/v1/requests/{request_id}"
+
+    def task_url(self, task_id: str) -> str:
+        """Where a task is read."""
+        return f"{self._base}/v1/tasks/{task_id}"
+
+    def title_of(self, plan: Plan) -> str:
+        """The title of a model."""
+        return self._text(plan.title)
 
     def _links(self, request: RequestRow) -> RequestLinks:
         here = self.request_url(request.id)
@@ -177,6 +201,42 @@ def _attempt(row: AttemptRow) -> AttemptShape:
         error_class=row.error_class,
         error_code=row.error_code,
         message=row.message,
+        touched=row.touched,
+    )
+
+
+def _touch(touch: Touch) -> TouchShape:
+    return TouchShape(
+        kind=touch.kind,
+        step=touch.path,
+        item=touch.item_key,
+        actor=touch.actor,
+        team=touch.team,
+        started=touch.started,
+        ended=touch.ended,
+        minutes=touch.minutes,
+        label=touch.label,
+        why=touch.why,
+    )
+
+
+def _hold(hold: Hold, request: RequestRow) -> HoldShape:
+    return HoldShape(
+        cause=hold.cause,
+        since=request.state_since,
+        steps=[
+            HeldStepShape(
+                step=one.path,
+                item=one.item_key,
+                label=one.label,
+                state=one.state.value,
+                message=one.message,
+                choices=[choice.value for choice in one.choices],
+            )
+            for one in hold.steps
+        ],
+        choices=[choice.value for choice in hold.choices],
+        assigned=AssignedShape(team=hold.team, person=hold.assignee),
     )
 
 
