@@ -14,6 +14,7 @@ from request_models.expressions import ExpressionError, Omitted, evaluate, rende
 from request_models.inputs import validate_inputs
 from request_models.json_values import JsonValue
 from request_models.plan import Eligible, Expression, Plan
+from request_models.secrecy import secret_pointers
 
 ScopeOf = Callable[[Mapping[str, JsonValue]], Scope]
 """What expressions see, given the inputs."""
@@ -65,6 +66,24 @@ def _unasked(plan: Plan, name: str) -> InputFault:
     rule = plan.input_rules[name]
     source = "" if rule.when is None else f": `{rule.when.source}` is not so"
     return InputFault(f"/{name}", "not-asked", f"this input is not asked here{source}; leave it out")
+
+
+def frozen_values(plan: Plan, scope: Scope) -> dict[str, JsonValue]:
+    """Compute the model's `values`, each from those before it; what cannot be computed refuses the order."""
+    values: dict[str, JsonValue] = {}
+    for named in plan.values:
+        try:
+            value = render(named.value, {**scope, "values": values})
+        except ExpressionError as error:
+            raise InvalidInputs(plan.model, (InputFault("", f"value-{named.name}", str(error)),)) from None
+        if not isinstance(value, Omitted):
+            values[named.name] = value
+    return values
+
+
+def secret_values(plan: Plan) -> list[str]:
+    """Pointers to what may be secret in the model's `values`."""
+    return [f"/{value.name}{pointer}" for value in plan.values for pointer in secret_pointers(value.value)]
 
 
 def refuse_ineligible(plan: Plan, scope: Scope) -> None:

@@ -74,6 +74,41 @@ class RequestNotFound(OrderlyError):
         self.request_id = request_id
 
 
+class TaskNotFound(OrderlyError):
+    """No such task, or it is not the caller's to see; the two look the same on purpose."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"There is no task {task_id!r} that you may see.")
+        self.task_id = task_id
+
+
+class TaskClosed(OrderlyError):
+    """The task is not open any more."""
+
+    def __init__(self, task_id: str, state: str, by: str | None) -> None:
+        super().__init__(f"The task {task_id} is {state}{f', by {by}' if by else ''}; nothing is to be done any more.")
+        self.task_id = task_id
+
+
+class InvalidResult(OrderlyError):
+    """What a person gave as the result of a task or step is not of the type it must have."""
+
+    def __init__(self, problems: "tuple[InputFault, ...]") -> None:
+        super().__init__("The result is not of the type it must have.")
+        self.problems = problems
+
+
+class ChangedMeanwhile(OrderlyError):
+    """Somebody changed it since the caller looked."""
+
+    def __init__(self, what: str, seen: int, now: int) -> None:
+        super().__init__(f"{what} was changed since you looked: version {seen} is now {now}. Look again, then decide.")
+
+
+class NotPossible(OrderlyError):
+    """The model, or what was done so far, does not allow this for this step; the message says why, and what does."""
+
+
 class NotAllowed(OrderlyError):
     """The caller lacks a scope."""
 

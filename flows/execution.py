@@ -14,8 +14,11 @@ from typing import Literal, Self
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
 from flows.claim_upkeep import ClaimUpkeep
+from flows.engine_ledger import EngineLedger
+from flows.engine_steps import EngineStep
 from flows.frames import ROOT, Frame
 from flows.holder import make_way, this_process
+from flows.lifecycle import Lifecycle
 from flows.masking import pointers_holding, secret_texts
 from flows.outputs import rendered_outputs, secret_outputs
 from flows.proof import Proof
@@ -23,17 +26,19 @@ from flows.reached import Steps
 from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, EffectRow, LeftOver, RequestRow, UndoRow
-from flows.records.states import RequestState, StepState
+from flows.records.states import RequestState, StepState, TouchKind
 from flows.restoring import RestoringActions
 from flows.reversal import begin_undo, end_undo, named
 from flows.scope import request_frames
 from flows.settings import Settings
 from flows.step_ledger import StepLedger
 from flows.step_run import StepRun
+from flows.touching import touch_hold
 from flows.undo_ledger import UndoLedger
 from flows.undoing import Undoing, UndoUnit
 from flows.walk import PASSED, STOPPED, Passage, Pause, StepReport, Unit, Walk, passage_of
 from request_models.actions import ActionResult
+from request_models.engine_actions import ENGINE_SPECS
 from request_models.expressions import ExpressionError
 from request_models.plan import Block, OnFailure, Plan, step_of
 
@@ -267,6 +272,8 @@ class Session:
         if self._upkeep.stop.is_set():
             return StepReport(unit.step.path, StepState.STARTED, label=unit.label, pause=STOPPED.pauses[0])
         undoes = unit if isinstance(unit, UndoUnit) else None
+        if undoes is None and unit.step.uses in ENGINE_SPECS:
+            return self._run_engine_step(unit, log)
         supplier = self.plan.supplier_of((undoes.forward if undoes else unit).step.path)
         ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
@@ -278,7 +285,18 @@ class Session:
             log=log,
             stop=self._upkeep.stop,
         ).report()
-        if report.state is not StepState.STARTED and undoes is None:
+        return replace(report, label=unit.label) if undoes else self._told(unit, report, ledger)
+
+    def _run_engine_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
+        supplier = self.plan.supplier_of(unit.step.path)
+        ledger = EngineLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
+        lifecycle = Lifecycle(self._records, self._settings.public)
+        scope = lambda: self._frames.scope(unit.frame)  # noqa: E731 - one line beats a name
+        report = EngineStep(unit.step, ledger, self.request, lifecycle, scope=scope, log=log).report()
+        return self._told(unit, report, ledger)
+
+    def _told(self, unit: Unit, report: StepReport, ledger: StepLedger) -> StepReport:
+        if report.state is not StepState.STARTED:
             self._frames.put(unit.frame, unit.step.path, ledger.entry() or {"state": report.state.value})
         return replace(report, label=unit.label)
 
@@ -393,6 +411,8 @@ def _taken_up(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim:
     if request.state is to:
         return request
     pressed = request.state is RequestState.ON_HOLD
+    if pressed:
+        touch_hold(tx, request, TouchKind.RETRY, PREFECT_UI, "pressed in Prefect, reason unknown")
     actor = PREFECT_UI if pressed else WORKER
     why = "Retry was pressed in Prefect, reason unknown" if pressed else "its flow run started"
     return tx.requests.move(request.id, to, actor=actor, why=why, epoch=claim.epoch)

@@ -23,7 +23,9 @@ from flows.dispatch import (
     start_again,
 )
 from flows.holder import is_gone
+from flows.incoming_events import forget_old_events
 from flows.outbox_kinds import RETRY
+from flows.people_tasks import mark_overdue
 from flows.publishing import prefect_client
 from flows.reconciliation import (
     Finding,
@@ -40,10 +42,13 @@ from flows.records.records import Records, Transaction
 from flows.records.rows import RequestRow
 from flows.records.states import RequestState
 from flows.settings import KeeperSettings, Settings
+from flows.waking import deliver_wakes
 from flows.wiring import Application
 
 _WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD, RequestState.UNDOING)
 _DEPLOYMENTS_EVERY = 30.0
+_TASKS_EVERY = 5.0
+_EVENTS_EVERY = 600.0
 _WAKES_AT_ONCE = 50
 
 _logger = logging.getLogger(__name__)
@@ -76,6 +81,18 @@ class Keeper:
         """Let the waiting requests go on whose time has come."""
         for request in self._records.read(lambda tx: tx.requests.to_wake(self._clock(), _WAKES_AT_ONCE)):
             self._records.run(lambda tx, request=request: _wake(tx, request))  # type: ignore[misc]
+
+    def deliver_wakes(self) -> None:
+        """Let requests go on for which something came while they still ran something else."""
+        deliver_wakes(self._records, self._clock())
+
+    def watch_tasks(self) -> None:
+        """Record which tasks are overdue."""
+        mark_overdue(self._records, self._clock())
+
+    def forget_events(self) -> None:
+        """Delete events that were kept long enough."""
+        forget_old_events(self._records, self._clock())
 
     def keep_deployments(self) -> None:
         """Have the deployments of all models as they were published."""
@@ -189,6 +206,9 @@ def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> Non
     loops = [
         _Loop(keeper.dispatch, settings.dispatch_every),
         _Loop(keeper.wake, settings.dispatch_every),
+        _Loop(keeper.deliver_wakes, settings.dispatch_every),
+        _Loop(keeper.watch_tasks, _TASKS_EVERY),
+        _Loop(keeper.forget_events, _EVENTS_EVERY),
         _Loop(keeper.reconcile, settings.reconcile_every),
         _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
     ]

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flows.acceptance import accepted_inputs, refuse_ineligible, start_of
+from flows.acceptance import accepted_inputs, frozen_values, refuse_ineligible, secret_values, start_of
 from flows.errors import (
     IdempotencyMismatch,
-    InputFault,
-    InvalidInputs,
     NotAllowed,
     RequestNotFound,
     UnknownModel,
@@ -24,16 +22,13 @@ from flows.outbox_kinds import DISPATCH, RETRY
 from flows.records.errors import Conflict
 from flows.records.records import Records, Transaction
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow
-from flows.records.states import RequestState
+from flows.records.states import RequestState, TouchKind
 from flows.reversal import Reverse, being_undone, cancel, resume_undo, undo
 from flows.scope import Scope, order_scope
+from flows.touching import touch_hold
 from request_models.calendars import calendar_from_json
-from request_models.errors import ExpressionError
-from request_models.expressions import render
 from request_models.json_values import JsonValue
 from request_models.plan import Plan
-from request_models.scope_values import Omitted
-from request_models.secrecy import secret_pointers
 
 READ_ALL = "requests:read:all"
 FOR_OTHERS = "requests:for-others"
@@ -74,7 +69,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Order:
-    """An order as it came in. `body_digest` identifies the body for the Idempotency-Key."""
+    """An order as it came in. `body_digest` identifies the body for the Idempotency-Key.
+
+    `parent` is the request that orders it.
+    """
 
     model: str
     inputs: Mapping[str, JsonValue]
@@ -83,6 +81,7 @@ class Order:
     channel: str = "api"
     idempotency_key: str | None = None
     body_digest: str = ""
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -109,12 +108,13 @@ class Lifecycle:
         if order.requested_for is not None and order.requested_for.id != caller.person.id:
             caller.require(FOR_OTHERS)
         try:
-            return self._records.run(lambda tx: self._submit(tx, order, caller))
+            return self._records.run(lambda tx: self.submit_within(tx, order, caller))
         except Conflict:
             # The same order came twice at the same moment, and the other one was faster: give its answer.
-            return self._records.run(lambda tx: self._submit(tx, order, caller))
+            return self._records.run(lambda tx: self.submit_within(tx, order, caller))
 
-    def _submit(self, tx: Transaction, order: Order, caller: Caller) -> Submission:
+    def submit_within(self, tx: Transaction, order: Order, caller: Caller) -> Submission:
+        """Accept an order in a transaction of the caller's, whose right to order was seen to. Raises as `submit`."""
         known = _answered_before(tx, order, caller)
         if known is not None:
             return Submission(known, created=False)
@@ -138,7 +138,7 @@ class Lifecycle:
 
         inputs = accepted_inputs(plan, order.inputs, scope_of)
         scope = scope_of(inputs)
-        values = _frozen_values(plan, scope)
+        values = frozen_values(plan, scope)
         scope["values"] = values
         refuse_ineligible(plan, scope)
         start = start_of(plan, scope, now)
@@ -162,10 +162,10 @@ class Lifecycle:
                 source_system=source.system if source else None,
                 source_id=source.id if source else None,
                 source_url=source.url if source else None,
+                parent=order.parent,
             )
         )
-        secret_values = [f"/{value.name}{pointer}" for value in plan.values for pointer in secret_pointers(value.value)]
-        tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values))
+        tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values(plan)))
         if order.idempotency_key is not None:
             tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
         why = "there is nothing to decide or to wait for" if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"
@@ -207,6 +207,7 @@ class Lifecycle:
             if tx.undos.get(request_id) is not None:
                 return resume_undo(tx, request, caller.person.id, why or "retry")
             now = self._records.now()
+            touch_hold(tx, request, TouchKind.RETRY, caller.person.id, why or "retry")
             row = tx.requests.move(
                 request_id, RequestState.IN_PROGRESS, actor=caller.person.id, why=why or "retry", at=now
             )
@@ -282,19 +283,6 @@ def _required(tx: Transaction, request_id: str) -> RequestRow:
     if request is None:
         raise RequestNotFound(request_id)
     return request
-
-
-def _frozen_values(plan: Plan, scope: Scope) -> dict[str, JsonValue]:
-    """Compute the model's `values`, each from those before it; what cannot be computed refuses the order."""
-    values: dict[str, JsonValue] = {}
-    for named in plan.values:
-        try:
-            value = render(named.value, {**scope, "values": values})
-        except ExpressionError as error:
-            raise InvalidInputs(plan.model, (InputFault("", f"value-{named.name}", str(error)),)) from None
-        if not isinstance(value, Omitted):
-            values[named.name] = value
-    return values
 
 
 def _may_see(request: RequestRow, caller: Caller) -> bool:

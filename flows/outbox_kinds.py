@@ -10,3 +10,6 @@ RETRY: Final = "retry"
 
 SUPERSEDED: Final = "superseded"
 """A flow run has nothing more to do; its id is the payload's `flow_run_id`."""
+
+WAKE: Final = "wake"
+"""Something that the request may wait for has come: let it go on as soon as it waits."""

@@ -4,6 +4,7 @@ Each method may be repeated by `Records.run` while the database is busy, so none
 """
 
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -69,6 +70,17 @@ class Intent:
 def effect_token(request_id: str, path: str, generation: int, item_key: str = "") -> uuid.UUID:
     """The idempotency token of one generation of an effect; the same for each resend of it."""
     return uuid.uuid5(TOKENS, f"{request_id}\n{path}[{item_key}]\n{generation}")
+
+
+def step_owner(path: str, item_key: str) -> str:
+    """The owner of what is sealed of a step, or of an item of it."""
+    return f"steps/{path}" + (f"[{item_key}]" if item_key else "")
+
+
+def seal_found(tx: Transaction, request_id: str, owner: str, value: JsonValue, declared: Iterable[str]) -> Sealed:
+    """Seal what is declared secret, and what else holds a secret of the request: people and systems repeat them."""
+    found = pointers_holding(value, secret_texts(tx.secrets.all(request_id)))
+    return tx.secrets.seal(request_id, owner, value, [*declared, *found])
 
 
 class StepLedger:
@@ -266,13 +278,10 @@ class StepLedger:
 
     @property
     def _place(self) -> str:
-        """The owner of what is sealed of this step."""
-        return f"steps/{self._step.path}" + (f"[{self._item}]" if self._item else "")
+        return step_owner(self._step.path, self._item)
 
     def _sealed(self, tx: Transaction, what: str, value: JsonValue, declared: list[str]) -> Sealed:
-        """Seal what is declared secret, and what else holds a secret of the request: systems repeat what they hear."""
-        found = pointers_holding(value, secret_texts(tx.secrets.all(self._id)))
-        return tx.secrets.seal(self._id, f"{self._place}/{what}", value, [*declared, *found])
+        return seal_found(tx, self._id, f"{self._place}/{what}", value, declared)
 
     def _seen(self, tx: Transaction, what: str, value: JsonValue) -> Sealed:
         """Seal the whole of what a system showed us, since no type says what in it is secret."""
@@ -287,7 +296,13 @@ class StepLedger:
             self._epoch,
             item_key=self._item,
             supplier=self._supplier,
+            touched=self._touched(tx),
         )
+
+    def _touched(self, tx: Transaction) -> bool:
+        """Whether it is by a person's hand that the step is tried once more."""
+        last = tx.steps.last_attempt(self._id, self._step.path, self._item)
+        return last is not None and last.ended is not None and tx.touches.let_go_on(self._id, last.ended)
 
     def _done(self, tx: Transaction, effect: EffectRow, attempt: int, answer: ActionResult) -> None:
         declared = matching_pointers(answer.result, self._step.secret_results)

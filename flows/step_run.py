@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import cast
 
 from connectors.errors import UnknownAction
 from flows.looking import find, read_before
@@ -21,6 +20,7 @@ from flows.records.rows import AttemptRow, EffectRow, StepRow
 from flows.records.states import AttemptOutcome, EffectState, StepState
 from flows.restoring import Actions
 from flows.scope import Scope
+from flows.step_evaluation import evaluate_step, is_true, refused_by_expectation
 from flows.step_ledger import Failure, Intent, Sending, StepLedger
 from flows.walk import Pause, StepReport
 from request_models.actions import (
@@ -37,9 +37,9 @@ from request_models.actions import (
     Repeating,
 )
 from request_models.durations import say_duration
-from request_models.expressions import ExpressionError, Omitted, evaluate, render
-from request_models.json_values import JsonValue, NotJsonError, refuse_what_is_not_json
-from request_models.plan import Expression, Step
+from request_models.expressions import ExpressionError, evaluate
+from request_models.json_values import NotJsonError, refuse_what_is_not_json
+from request_models.plan import Step
 from request_models.value_types import check_value
 
 _logger = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class StepRun:
         if row is not None and row.state in {StepState.DONE, StepState.SKIPPED}:
             return StepReport(self._step.path, row.state, cached=True, message=row.message)
         try:
-            row = row or self._evaluate()
+            row = row or evaluate_step(self._step, self._ledger, self._scope())
         except ExpressionError as error:
             # Nothing was recorded as evaluated, so a retry evaluates anew.
             failure = Failure(str(error), ErrorClass.REJECTED, "expression")
@@ -100,15 +100,6 @@ class StepRun:
         if row.state is StepState.SKIPPED:
             return StepReport(self._step.path, StepState.SKIPPED, message=row.message)
         return self._attempt_until_done(row, queued)
-
-    def _evaluate(self) -> StepRow:
-        """Evaluate condition, arguments, hosts and target, once, and commit them."""
-        step, scope = self._step, self._scope()
-        if step.when is not None and not is_true(evaluate(step.when, scope), step.when):
-            return self._ledger.skip(f"skipped, since `{step.when.source}` is false")
-        arguments = cast(dict[str, JsonValue], render(step.arguments, scope))
-        when_value = None if step.when is None else True
-        return self._ledger.start(arguments, _host_names(step, scope), _target(step, scope), when_value)
 
     def _attempt_until_done(self, row: StepRow, queued: datetime) -> StepReport:
         """Attempts, looks and the pauses between them; a long pause is left to the keeper, who wakes the request."""
@@ -362,18 +353,7 @@ class StepRun:
         return NotYet(f"Not yet: {polling.until.source}.")
 
     def _refused_by_expectation(self, sending: Sending, answer: ActionResult) -> Failure | None:
-        step = self._step
-        if step.expect is None:
-            return None
-        scope = self._scope() | {"result": answer.result, "args": sending.arguments}
-        try:
-            if is_true(evaluate(step.expect, scope), step.expect):
-                return None
-            said = None if step.otherwise is None else render(step.otherwise, scope)
-        except ExpressionError as error:
-            said = str(error)
-        message = said if isinstance(said, str) else f"The answer is not what the model expects: {step.expect.source}"
-        return Failure(message, ErrorClass.REJECTED, "expectation")
+        return refused_by_expectation(self._step, self._scope, sending.arguments, answer.result)
 
     def _failed(self, intent: Intent, repeating: Repeating, failure: Failure, *, answered: bool = False) -> Failure:
         """Record a call that failed. The failure of a resend proves nothing about the call before it."""
@@ -411,25 +391,3 @@ def _refused_as_no_json(answer: ActionResult) -> Failure | None:
     except NotJsonError as error:
         return Failure(f"The action's answer cannot be recorded: {error}", ErrorClass.UNKNOWN, "answer-not-json")
     return None
-
-
-def is_true(value: JsonValue, condition: Expression) -> bool:
-    """The value of a condition; raises ExpressionError when it is neither true nor false: no text counts as yes."""
-    if not isinstance(value, bool):
-        raise ExpressionError("a condition must give true or false", condition.source)
-    return value
-
-
-def _host_names(step: Step, scope: Scope) -> tuple[str, ...]:
-    if step.hosts is None:
-        return ()
-    hosts = render(step.hosts, scope)
-    names = [hosts] if isinstance(hosts, str) else hosts
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
-        raise ExpressionError("`hosts` must give the name of a group or host, or a list of names", step.path)
-    return tuple(cast(list[str], names))
-
-
-def _target(step: Step, scope: Scope) -> dict[str, JsonValue]:
-    rendered = {key: render(node, scope) for key, node in step.target.items()}
-    return {key: value for key, value in rendered.items() if not isinstance(value, Omitted)}

@@ -14,8 +14,12 @@ from connectors.registry import ConnectorContext, Registry
 from flows.settings import Settings
 
 if TYPE_CHECKING:
+    from flows.corrections import Corrections
     from flows.execution import Execution
+    from flows.incoming_events import IncomingEvents
+    from flows.interventions import Interventions
     from flows.lifecycle import Lifecycle
+    from flows.people_tasks import PeopleTasks
     from flows.records.records import Records
 
 
@@ -57,6 +61,34 @@ class Application:
         from flows.lifecycle import Lifecycle  # noqa: PLC0415 - see above
 
         return Lifecycle(self.records, self.settings.public)
+
+    @cached_property
+    def tasks(self) -> "PeopleTasks":
+        """What can be done to people's tasks."""
+        from flows.people_tasks import PeopleTasks  # noqa: PLC0415 - see above
+
+        return PeopleTasks(self.records)
+
+    @cached_property
+    def interventions(self) -> "Interventions":
+        """What can be done to requests on hold."""
+        from flows.interventions import Interventions  # noqa: PLC0415 - see above
+
+        return Interventions(self.records, self.registry, self.lifecycle)
+
+    @cached_property
+    def corrections(self) -> "Corrections":
+        """How inputs of requests on hold are corrected."""
+        from flows.corrections import Corrections  # noqa: PLC0415 - see above
+
+        return Corrections(self.interventions, self.settings.public)
+
+    @cached_property
+    def events(self) -> "IncomingEvents":
+        """Where events come in."""
+        from flows.incoming_events import IncomingEvents  # noqa: PLC0415 - see above
+
+        return IncomingEvents(self.records)
 
     @cached_property
     def execution(self) -> "Execution":

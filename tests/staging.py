@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from connectors.memory import Memory
+from connectors.registry import Registry
+from flows.corrections import Corrections
 from flows.execution import Execution, FlowRunIdentity, Proceed, Session
+from flows.interventions import Interventions
 from flows.lifecycle import Caller, Lifecycle, Order
-from flows.records.records import Records
+from flows.records.records import Records, utc_now
 from flows.records.rows import Person, RequestRow
 from flows.settings import Settings
 from flows.walk import StepReport, Unit
@@ -117,6 +121,19 @@ def run_of(request: RequestRow) -> FlowRunIdentity:
 
 
 @dataclass
+class Clock:
+    """This machine's clock, put forward as far as a test wants."""
+
+    ahead: timedelta = timedelta(0)
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
+
+    def advance(self, **span: float) -> None:
+        self.ahead += timedelta(**span)
+
+
+@dataclass
 class House:
     """The application under test."""
 
@@ -126,6 +143,15 @@ class House:
     lifecycle: Lifecycle
     execution: Execution
     memory: Memory = field(default_factory=Memory)
+    clock: Clock = field(default_factory=Clock)
+
+    @property
+    def interventions(self) -> Interventions:
+        return Interventions(self.records, Registry([self.stage, self.memory]), self.lifecycle)
+
+    @property
+    def corrections(self) -> Corrections:
+        return Corrections(self.interventions, {})
 
     def publish(self, plan: Plan) -> None:
         self.records.run(lambda tx: (tx.plans.put(plan), tx.publications.put(plan.model, plan.digest)))

@@ -72,6 +72,9 @@ def _document(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "catalogue", "description": "What can be ordered."},
             {"name": "requests", "description": "Orders and what became of them."},
+            {"name": "holds", "description": "What people do to requests on hold."},
+            {"name": "tasks", "description": "What requests ask of people."},
+            {"name": "events", "description": "What requests wait for from other systems."},
             {"name": "health", "description": "For load balancers and monitoring."},
         ],
         license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},

@@ -5,7 +5,7 @@ A problem never repeats what the caller sent (it may be a secret) and never hold
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,12 +79,26 @@ KINDS: Mapping[str, Kind] = {
         Kind("no-such-route", 404, "No such address", "There is nothing here. See /openapi.json for what there is."),
         Kind("unknown-model", 404, "No such request model", "There is no request model 'bucket' in the catalogue."),
         Kind("unknown-request", 404, "No such request", "There is no request with this id that you may see."),
+        Kind("unknown-task", 404, "No such task", "There is no task with this id that you may see."),
         Kind("method-not-allowed", 405, "Method not allowed", "This address does not take PUT."),
         Kind("wrong-state", 409, "Not possible in this state", "The request is fulfilled; it cannot be retried."),
+        Kind(
+            "not-possible",
+            409,
+            "Not possible for this step",
+            "The model does not go on without create; complete it by hand, correct the inputs, or retry it.",
+        ),
+        Kind(
+            "changed-meanwhile",
+            412,
+            "Changed since you looked",
+            "It was changed since you looked: version 4 is now 5. Look again, then decide.",
+        ),
         Kind("too-large", 413, "The body is too large", "A body may have 1048576 bytes at most."),
         Kind("not-json", 415, "The body must be JSON", "Send `Content-Type: application/json`, uncompressed."),
         Kind("invalid-request", 422, "The request is not well formed", "See `errors`; nothing was recorded."),
         Kind("invalid-inputs", 422, "The inputs are not as the model asks", "See `errors`; nothing was recorded."),
+        Kind("invalid-result", 422, "The result is not of its type", "See `errors`; nothing was recorded."),
         Kind(
             "idempotency-mismatch",
             422,
@@ -215,31 +229,37 @@ async def _orderly_error(request: Request, error: Exception) -> JSONResponse:
     return _response(_problem_of(error), request.url.path)
 
 
+_KIND_OF: Mapping[type[errors.OrderlyError], str] = {
+    errors.UnknownModel: "unknown-model",
+    errors.NotEligible: "not-eligible",
+    errors.IdempotencyMismatch: "idempotency-mismatch",
+    errors.RequestNotFound: "unknown-request",
+    errors.TaskNotFound: "unknown-task",
+    errors.NotAllowed: "not-allowed",
+    errors.WrongState: "wrong-state",
+    errors.TaskClosed: "wrong-state",
+    errors.NotPossible: "not-possible",
+    errors.ChangedMeanwhile: "changed-meanwhile",
+    errors.RequestRefused: "refused",
+}
+"""Our own errors, as the front-end sees them; what is not named here, nor a kind of it, is a fault of ours."""
+
+
 def _problem_of(error: Exception) -> ApiProblem:
-    """Our own errors, as the front-end sees them."""
-    match error:
-        case errors.UnknownModel():
-            return ApiProblem("unknown-model", str(error))
-        case errors.InvalidInputs():
-            parts = [
-                ProblemPart(pointer=f"/inputs{fault.pointer}", code=fault.code, message=fault.message)
-                for fault in error.problems
-            ]
-            return ApiProblem("invalid-inputs", f"{error} Nothing was recorded.", errors=parts)
-        case errors.NotEligible():
-            return ApiProblem("not-eligible", str(error))
-        case errors.IdempotencyMismatch():
-            return ApiProblem("idempotency-mismatch", str(error))
-        case errors.RequestNotFound():
-            return ApiProblem("unknown-request", str(error))
-        case errors.NotAllowed():
-            return ApiProblem("not-allowed", str(error))
-        case errors.WrongState():
-            return ApiProblem("wrong-state", str(error))
-        case errors.RequestRefused():
-            return ApiProblem("refused", str(error))
-        case _:
-            raise error
+    if isinstance(error, errors.InvalidInputs):
+        parts = _parts("/inputs", error.problems)
+        return ApiProblem("invalid-inputs", f"{error} Nothing was recorded.", errors=parts)
+    if isinstance(error, errors.InvalidResult):
+        parts = _parts("/result", error.problems)
+        return ApiProblem("invalid-result", f"{error} Nothing was recorded.", errors=parts)
+    kind = next((_KIND_OF[one] for one in type(error).__mro__ if one in _KIND_OF), None)
+    if kind is None:
+        raise error
+    return ApiProblem(kind, str(error))
+
+
+def _parts(below: str, faults: Iterable[errors.InputFault]) -> list[ProblemPart]:
+    return [ProblemPart(pointer=f"{below}{one.pointer}", code=one.code, message=one.message) for one in faults]
 
 
 async def _records_unavailable(request: Request, error: Exception) -> JSONResponse:

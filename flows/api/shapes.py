@@ -3,14 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
-from flows.records.states import AttemptOutcome, EffectState, RequestState
+from flows.api.shape_bases import In, Out, Token
+from flows.records.states import AttemptOutcome, EffectState, RequestState, TouchKind
 from request_models.actions import ErrorClass, Outcome
-
-Token = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""One line of text: it is stored in columns and shown, so it holds no control characters."""
 
 Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f]+$")]
 """An http(s) URL; other schemes would become links that run something."""
@@ -25,24 +23,14 @@ _EXAMPLE_LINKS: JsonDict = {
 }
 
 
-class _In(BaseModel):
-    """What comes in: unknown members are refused, so that a misspelt one is never silently ignored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _Out(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class PersonShape(_Out):
+class PersonShape(Out):
     """Who somebody is."""
 
     id: str
     name: str = ""
 
 
-class Beneficiary(_In):
+class Beneficiary(In):
     """Whom a request is for (`user` in models)."""
 
     id: Token
@@ -52,7 +40,7 @@ class Beneficiary(_In):
     manager: Token | None = None
 
 
-class SourceShape(_In):
+class SourceShape(In):
     """The ticket that the order comes from."""
 
     system: Token = Field(description="Name of the front-end, e.g. `servicenow`.")
@@ -60,7 +48,7 @@ class SourceShape(_In):
     url: Address | None = Field(None, description="Where a person finds the ticket.")
 
 
-class NewOrder(_In):
+class NewOrder(In):
     """An order."""
 
     model_config = ConfigDict(
@@ -88,13 +76,13 @@ class NewOrder(_In):
     source: SourceShape | None = None
 
 
-class AcceptedLinks(_Out):
+class AcceptedLinks(Out):
     """Where to look next."""
 
     self: str
 
 
-class Accepted(_Out):
+class Accepted(Out):
     """The answer to an order: it is durable and will be worked on."""
 
     model_config = ConfigDict(
@@ -122,7 +110,7 @@ class Accepted(_Out):
     links: AcceptedLinks
 
 
-class RequestLinks(_Out):
+class RequestLinks(Out):
     """Where else to look. `prefect` is there once a flow run exists, the others while they can be done."""
 
     self: str
@@ -132,7 +120,7 @@ class RequestLinks(_Out):
     undo: str | None = None
 
 
-class AttemptShape(_Out):
+class AttemptShape(Out):
     """One attempt of a step."""
 
     number: int
@@ -142,9 +130,10 @@ class AttemptShape(_Out):
     error_class: ErrorClass | None = None
     error_code: str | None = None
     message: str = ""
+    touched: bool = Field(False, description="Whether a person had a hand in it.")
 
 
-class StepShape(_Out):
+class StepShape(Out):
     """One step, in the order of the plan."""
 
     path: str
@@ -153,10 +142,10 @@ class StepShape(_Out):
     message: str = ""
     started: datetime | None = None
     ended: datetime | None = None
-    attempts: list[AttemptShape] = []
+    attempts: list[AttemptShape] = Field([])
 
 
-class EffectShape(_Out):
+class EffectShape(Out):
     """Something that a step did to the world, or meant to; calls of an undo are called `STEP.undo.NUMBER`."""
 
     path: str
@@ -168,7 +157,7 @@ class EffectShape(_Out):
     closed: datetime | None = None
 
 
-class LeftOverShape(_Out):
+class LeftOverShape(Out):
     """Something the request did that was not taken back."""
 
     path: str
@@ -179,7 +168,7 @@ class LeftOverShape(_Out):
     why: str
 
 
-class UndoShape(_Out):
+class UndoShape(Out):
     """That what the request did is taken back, or was."""
 
     ends_as: RequestState = Field(description="The state the request ends in.")
@@ -190,7 +179,7 @@ class UndoShape(_Out):
     left_over: list[LeftOverShape] = Field(description="What was not taken back when it was last tried.")
 
 
-class OutputShape(_Out):
+class OutputShape(Out):
     """Something the requester gets. A secret output has no value here."""
 
     name: str
@@ -200,7 +189,50 @@ class OutputShape(_Out):
     secret: bool = False
 
 
-class RequestSummary(_Out):
+class AssignedShape(Out):
+    """Whose something is."""
+
+    team: str | None = None
+    person: str | None = None
+
+
+class HeldStepShape(Out):
+    """A step that has no outcome the request could go on with."""
+
+    step: str
+    item: str = Field("", description="Key of the item, for a step in a loop.")
+    label: str = Field(description="The step as operators call it: `join[anna].add`.")
+    state: str
+    message: str = ""
+    choices: list[str] = Field(description="What can be done to it: complete, skip.")
+
+
+class HoldShape(Out):
+    """Why a request is on hold, whose the hold is, and what a person can choose."""
+
+    cause: str
+    since: datetime
+    steps: list[HeldStepShape]
+    choices: list[str] = Field(description="What can be done to the request: retry, fix, assign.")
+    assigned: AssignedShape
+
+
+class TouchShape(Out):
+    """Something that a person did by hand."""
+
+    kind: TouchKind
+    step: str = Field(description="The step it was about; empty for the request as a whole.")
+    item: str = ""
+    actor: str
+    team: str | None = None
+    started: datetime = Field(description="When it came to need a person.")
+    ended: datetime
+    minutes: float | None = Field(None, description="Of work, as told.")
+    label: str | None = None
+    why: str
+
+
+class RequestSummary(Out):
     """A request, in lists."""
 
     id: str
@@ -267,6 +299,26 @@ class RequestDetail(RequestSummary):
                     "effects": [],
                     "undo": None,
                     "cancelled_by": None,
+                    "version": 5,
+                    "parent": None,
+                    "zero_touch": True,
+                    "touches": [],
+                    "hold": {
+                        "cause": "create: the endpoint cannot be reached.",
+                        "since": "2026-11-20T09:30:09.000000Z",
+                        "steps": [
+                            {
+                                "step": "create",
+                                "item": "",
+                                "label": "create",
+                                "state": "failed",
+                                "message": "The endpoint cannot be reached.",
+                                "choices": ["complete"],
+                            }
+                        ],
+                        "choices": ["retry", "fix", "assign"],
+                        "assigned": {"team": None, "person": None},
+                    },
                 }
             ]
         }
@@ -281,23 +333,28 @@ class RequestDetail(RequestSummary):
     effects: list[EffectShape] = Field([], description="What it did, in that order: the latest of each step and item.")
     undo: UndoShape | None = Field(None, description="Null unless what it did is taken back.")
     cancelled_by: str | None = Field(None, description="Id of who cancelled it.")
+    version: int = Field(description="Rises with each change; an act may give it as `If-Match`.")
+    parent: str | None = Field(None, description="The request that ordered this one.")
+    zero_touch: bool = Field(description="Whether no person had to do anything by hand, so far.")
+    touches: list[TouchShape] = Field([])
+    hold: HoldShape | None = Field(None, description="There while the request is on hold.")
 
 
-class RequestPage(_Out):
+class RequestPage(Out):
     """Some requests, newest first."""
 
     items: list[RequestSummary]
     next_page_token: str | None = Field(None, description="Send it as `page_token` for more; null: there is no more.")
 
 
-class ModelLinks(_Out):
+class ModelLinks(Out):
     """Where to look next, and where to order."""
 
     self: str
     order: str
 
 
-class ModelSummary(_Out):
+class ModelSummary(Out):
     """A model that can be ordered."""
 
     model: str
@@ -310,14 +367,14 @@ class ModelSummary(_Out):
     links: ModelLinks
 
 
-class ModelPage(_Out):
+class ModelPage(Out):
     """Some models, by name."""
 
     items: list[ModelSummary]
     next_page_token: str | None = Field(None, description="Send it as `page_token` for more; null: there is no more.")
 
 
-class FormShape(_Out):
+class FormShape(Out):
     """What react-jsonschema-form needs; `schema` is usable by any JSON Schema validator, draft-7 or 2020-12."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -327,14 +384,14 @@ class FormShape(_Out):
     defaults: dict[str, JsonValue]
 
 
-class StepOutline(_Out):
+class StepOutline(Out):
     """A step that will be run."""
 
     path: str
     title: str
 
 
-class OwnersShape(_Out):
+class OwnersShape(Out):
     """Who answers for the model (RACI)."""
 
     accountable: str
@@ -382,7 +439,7 @@ class ModelDetail(ModelSummary):
     form: FormShape
 
 
-class Why(_In):
+class Why(In):
     """Why somebody does something; it goes into the audit."""
 
     why: Annotated[str, StringConstraints(min_length=1, max_length=2000, pattern=r"^[^\x00]*$")] = Field(
@@ -398,7 +455,7 @@ class WhyBack(Why):
     )
 
 
-class Health(_Out):
+class Health(Out):
     """Whether it works."""
 
     status: str = Field(examples=["ok"])

@@ -10,9 +10,12 @@ from flows.api.languages import text_in
 from flows.api.shapes import (
     Accepted,
     AcceptedLinks,
+    AssignedShape,
     AttemptShape,
     EffectShape,
     FormShape,
+    HeldStepShape,
+    HoldShape,
     LeftOverShape,
     ModelDetail,
     ModelLinks,
@@ -26,10 +29,12 @@ from flows.api.shapes import (
     SourceShape,
     StepOutline,
     StepShape,
+    TouchShape,
     UndoShape,
 )
+from flows.holds import Hold, hold_of
 from flows.records.records import Transaction
-from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, UndoRow
+from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, Touch, UndoRow
 from flows.records.states import RequestState
 from flows.reversal import UNDOABLE, is_cancellable
 from request_models.json_values import JsonValue
@@ -48,16 +53,21 @@ class Known:
     attempts: Sequence[AttemptRow]
     effects: Sequence[EffectRow]
     undo: UndoRow | None
+    touches: Sequence[Touch]
+    hold: Hold | None
 
     @classmethod
     def read(cls, tx: Transaction, request: RequestRow) -> Self:
         """All of it, as it is at one moment."""
+        plan = tx.plans.get(request.plan_digest)
         return cls(
-            tx.plans.get(request.plan_digest),
+            plan,
             tx.steps.all(request.id),
             tx.steps.attempts(request.id),
             tx.effects.latest(request.id),
             tx.undos.get(request.id),
+            tx.touches.of(request.id),
+            hold_of(tx, request, plan),
         )
 
 
@@ -143,11 +153,24 @@ class Views:
             effects=[_effect(row) for row in known.effects],
             undo=None if known.undo is None else _undo(known.undo),
             cancelled_by=request.cancelled_by,
+            version=request.version,
+            parent=request.parent,
+            zero_touch=not known.touches,
+            touches=[_touch(touch) for touch in known.touches],
+            hold=None if known.hold is None else _hold(known.hold, request),
         )
 
     def request_url(self, request_id: str) -> str:
         """Where a request is read."""
         return f"{self._base}/v1/requests/{request_id}"
+
+    def task_url(self, task_id: str) -> str:
+        """Where a task is read."""
+        return f"{self._base}/v1/tasks/{task_id}"
+
+    def title_of(self, plan: Plan) -> str:
+        """The title of a model."""
+        return self._text(plan.title)
 
     def _links(self, request: RequestRow) -> RequestLinks:
         here = self.request_url(request.id)
@@ -209,6 +232,42 @@ def _attempt(row: AttemptRow) -> AttemptShape:
         error_class=row.error_class,
         error_code=row.error_code,
         message=row.message,
+        touched=row.touched,
+    )
+
+
+def _touch(touch: Touch) -> TouchShape:
+    return TouchShape(
+        kind=touch.kind,
+        step=touch.path,
+        item=touch.item_key,
+        actor=touch.actor,
+        team=touch.team,
+        started=touch.started,
+        ended=touch.ended,
+        minutes=touch.minutes,
+        label=touch.label,
+        why=touch.why,
+    )
+
+
+def _hold(hold: Hold, request: RequestRow) -> HoldShape:
+    return HoldShape(
+        cause=hold.cause,
+        since=request.state_since,
+        steps=[
+            HeldStepShape(
+                step=one.path,
+                item=one.item_key,
+                label=one.label,
+                state=one.state.value,
+                message=one.message,
+                choices=[choice.value for choice in one.choices],
+            )
+            for one in hold.steps
+        ],
+        choices=[choice.value for choice in hold.choices],
+        assigned=AssignedShape(team=hold.team, person=hold.assignee),
     )
 
 

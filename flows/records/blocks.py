@@ -87,6 +87,11 @@ class Blocks:
             place_of, item_of = (bindparam(name, type_=blocks.c.place.type) for name in ("at", "of"))
             self._connection.execute(delete(blocks).where(_at(request_id, place_of, item_of)), within)
 
+    def forget(self, request_id: str, place: str, epoch: int) -> None:
+        """Have a block, in all items of the loops around it, as if it had never been reached."""
+        self._claims.check(request_id, epoch)
+        self._connection.execute(delete(blocks).where(blocks.c.request_id == request_id, blocks.c.place == place))
+
     def get(self, request_id: str, place: str, item_key: str) -> BlockRow | None:
         """A block as recorded, None if it was not reached."""
         rows = select_rows(BlockRow, blocks).where(_at(request_id, place, item_key))

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, insert, select
 
-from flows.records.keyring import Ciphertext, Keyring
+from flows.records.keyring import Keyring
 from flows.records.rows import IdempotentAnswer
+from flows.records.sealed_text import read_sealed, write_sealed
 from flows.records.tables import idempotency
 from request_models.json_values import canonical_json
 
@@ -26,13 +27,13 @@ class Idempotency:
         row = self._connection.execute(found).one_or_none()
         if row is None:
             return None
-        digest = self._keyring.unseal(_read(row.body_digest), _bound_to(caller, key))
+        digest = self._keyring.unseal(read_sealed(row.body_digest), _bound_to(caller, key))
         return IdempotentAnswer(digest.decode(), row.request_id)
 
     def put(self, caller: str, key: str, body_digest: str, request_id: str) -> None:
         """Keep a key; raises Conflict when another transaction was faster: then `find` gives its answer."""
         # Sealed: a body may hold a weak secret, which could be guessed from its digest in a stolen database.
-        sealed = _write(self._keyring.seal(body_digest.encode(), _bound_to(caller, key)))
+        sealed = write_sealed(self._keyring.seal(body_digest.encode(), _bound_to(caller, key)))
         self._connection.execute(
             insert(idempotency).values(
                 caller=caller, key=key, body_digest=sealed, request_id=request_id, stored=self._clock()
@@ -42,12 +43,3 @@ class Idempotency:
 
 def _bound_to(caller: str, key: str) -> bytes:
     return canonical_json(["idempotency", caller, key])
-
-
-def _write(sealed: Ciphertext) -> str:
-    return f"{sealed.key_id}:{sealed.nonce.hex()}:{sealed.data.hex()}"
-
-
-def _read(written: str) -> Ciphertext:
-    key_id, nonce, data = written.rsplit(":", 2)
-    return Ciphertext(key_id, bytes.fromhex(nonce), bytes.fromhex(data))

@@ -18,6 +18,7 @@ from flows.records.content import Content
 from flows.records.database import READ_ONLY, open_engine, translated_errors
 from flows.records.effects import Effects
 from flows.records.errors import RecordsBusy
+from flows.records.events import Events
 from flows.records.idempotency import Idempotency
 from flows.records.keyring import Keyring
 from flows.records.outbox import Outbox
@@ -26,6 +27,8 @@ from flows.records.publications import Publications
 from flows.records.requests import Requests
 from flows.records.secret_values import Secrets
 from flows.records.steps import Steps
+from flows.records.tasks import Tasks
+from flows.records.touches import Touches
 from flows.records.undos import Undos
 
 T = TypeVar("T")
@@ -46,9 +49,14 @@ class Transaction:
     """The stores, all within one database transaction."""
 
     def __init__(self, connection: Connection, keyring: Keyring, clock: Callable[[], datetime]) -> None:
+        self.now = clock
         self.audit = Audit(connection, clock)
         self.claims = Claims(connection, clock)
-        self.requests = Requests(connection, clock, self.audit, self.claims)
+        self.outbox = Outbox(connection, clock)
+        self.tasks = Tasks(connection, clock)
+        self.events = Events(connection, clock, keyring)
+        self.touches = Touches(connection, clock)
+        self.requests = Requests(connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events)
         self.plans = Plans(connection, clock)
         self.content = Content(connection, clock)
         self.publications = Publications(connection, clock)
@@ -57,7 +65,6 @@ class Transaction:
         self.blocks = Blocks(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
         self.undos = Undos(connection, clock)
-        self.outbox = Outbox(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
 

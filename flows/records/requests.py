@@ -6,14 +6,18 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, update
 
+from flows.outbox_kinds import WAKE
 from flows.records.audit import Audit
 from flows.records.claims import Claims
 from flows.records.cursors import read_cursor, write_cursor
 from flows.records.errors import IllegalTransition, NotFound
+from flows.records.events import Events
+from flows.records.outbox import Outbox
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
 from flows.records.states import LEGAL_MOVES, RequestState
 from flows.records.tables import requests
+from flows.records.tasks import Tasks
 from request_models.calendars import calendar_from_json
 from request_models.json_values import refuse_what_is_not_json
 
@@ -30,11 +34,23 @@ _Rows: TypeAlias = list[RequestRow]  # the class has a method of that name
 class Requests:
     """The requests. Every change of state is legal by the table of states and audited in the same transaction."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], datetime], audit: Audit, claims: Claims) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Callable[[], datetime],
+        audit: Audit,
+        claims: Claims,
+        outbox: Outbox,
+        tasks: Tasks,
+        events: Events,
+    ) -> None:
         self._connection = connection
         self._clock = clock
         self._audit = audit
         self._claims = claims
+        self._outbox = outbox
+        self._tasks = tasks
+        self._events = events
 
     def add(self, new: NewRequest) -> RequestRow:
         """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
@@ -117,6 +133,8 @@ class Requests:
     ) -> RequestRow:
         """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
+        What follows from it everywhere is done here: a parent hears that its child has ended, and a request that is
+        being undone wants nothing more of people and events.
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
         request = self._locked(request_id)
@@ -126,6 +144,13 @@ class Requests:
             raise IllegalTransition("request", request_id, request.state, to)
         now = at or self._clock()
         columns = _clock_columns(request, to, now)
+        if request.state is RequestState.ON_HOLD:
+            columns |= {"hold_team": None, "hold_assignee": None}
+        if to.ended and request.parent is not None:
+            self._outbox.put(WAKE, request.parent, {"child": request_id}, now)
+        if to is RequestState.UNDOING:
+            self._tasks.cancel_open(request_id, actor, why)
+            self._events.settle_all(request_id)
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
         return self._required(request_id)
@@ -136,6 +161,15 @@ class Requests:
         if epoch is not None:
             self._claims.check(request_id, epoch)
         self._change(request, wake_at=wake_at)
+
+    def set_hold(self, request_id: str, team: str | None, assignee: str | None) -> RequestRow:
+        """Say whose the hold is; raises NotFound."""
+        self._change(self._locked(request_id), hold_team=team, hold_assignee=assignee)
+        return self._required(request_id)
+
+    def set_inputs(self, request_id: str, inputs: Sealed) -> None:
+        """Replace the inputs by corrected ones; raises NotFound."""
+        self._change(self._locked(request_id), inputs=inputs)
 
     def set_values(self, request_id: str, values: Sealed) -> None:
         """Freeze the model's computed values; raises NotFound."""

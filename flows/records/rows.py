@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
 
-from flows.records.states import AttemptOutcome, EffectState, RequestState, StepState
+from flows.records.states import AttemptOutcome, EffectState, RequestState, StepState, TaskState, TouchKind
 from request_models.actions import ErrorClass, Outcome
 from request_models.json_values import JsonValue
 
@@ -74,8 +74,9 @@ class RequestRow:
     """A request as it stands.
 
     `started` is the first entry into `in_progress`; `ended` is set in states that end a request. `wake_at` is when a
-    waiting request goes on by itself (None: something must come first). `due_at` moves with
-    `clock_stopped_seconds`. `flow_run_id` and `dispatch_key` name the Prefect flow run that may run it, `dispatches`
+    waiting request goes on by itself (None: something must come first). `hold_team` and `hold_assignee` say whose the
+    hold is, while it is on hold. `due_at` moves with `clock_stopped_seconds`.
+    `flow_run_id` and `dispatch_key` name the Prefect flow run that may run it, `dispatches`
     counts the keys given. `version` rises with every change of the row. `audit_count` and `audit_head` close the
     audit chain.
     """
@@ -103,6 +104,8 @@ class RequestRow:
     state_reason: str
     state_since: datetime
     wake_at: datetime | None
+    hold_team: str | None
+    hold_assignee: str | None
     due_at: datetime | None
     due_seconds: float | None
     due_calendar: JsonValue
@@ -304,6 +307,123 @@ class UndoRow:
     asked: datetime
     leaves: bool
     left_over: tuple[LeftOver, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewTask:
+    """A person's task to be recorded. `returns` is the JSON Schema of its result, None for none.
+
+    `secret_results` are the pointers into the result whose values are secret (`Call.secret_results`).
+    """
+
+    id: str
+    request_id: str
+    path: str
+    item_key: str
+    generation: int
+    team: str
+    assignee: str | None
+    title: Sealed
+    instructions: Sealed
+    returns: JsonValue
+    secret_results: tuple[str, ...]
+    due: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskRow(NewTask):
+    """A person's task as it stands. `overdue` is when it was found past its due time.
+
+    `by`, `why` and `minutes` (of work, as told) are of whoever completed it. `version` rises with every change.
+    """
+
+    state: TaskState
+    created: datetime
+    overdue: datetime | None
+    result: Sealed | None
+    done: datetime | None
+    by: str | None
+    why: str
+    minutes: float | None
+    version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskFilter:
+    """Which tasks to list, oldest first; what is None does not restrict.
+
+    `assignee` and `teams` together: those of that person or of one of the teams.
+    """
+
+    state: TaskState | None = TaskState.OPEN
+    assignee: str | None = None
+    teams: tuple[str, ...] | None = None
+    request_id: str | None = None
+    limit: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskNote:
+    """Something that happened to a task, or was said of it."""
+
+    at: datetime
+    actor: str
+    event: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touch:
+    """What a person did to a request by hand (design section 9).
+
+    `started` is when it came to need a person, `ended` when the person had done it; `minutes` of work as told, None if
+    nobody said. `path` is the step it was about, empty for the request as a whole. `label` is for sorting, in the
+    person's own words.
+    """
+
+    request_id: str
+    path: str
+    item_key: str
+    kind: TouchKind
+    actor: str
+    team: str | None
+    started: datetime
+    ended: datetime
+    minutes: float | None
+    label: str | None
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventRow:
+    """An event that came in. `sender_id` is the sender's own id of it, if it gave one."""
+
+    id: int
+    sender: str
+    sender_id: str | None
+    event: str
+    key: str | None
+    received: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class EventWait:
+    """A step that waits for an event; any key will do when `key` is None. `event_id` is the one that came.
+
+    `settled` is when the step had its outcome.
+    """
+
+    id: int
+    request_id: str
+    path: str
+    item_key: str
+    generation: int
+    event: str
+    key: str | None
+    began: datetime
+    until: datetime | None
+    event_id: int | None
+    settled: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

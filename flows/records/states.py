@@ -118,5 +118,27 @@ LEGAL_CLOSINGS: Mapping[EffectState, frozenset[EffectState]] = {
     EffectState.UNDONE: frozenset(),
 }
 
+
+class TaskState(StrEnum):
+    """Where a person's task stands; `cancelled`: its request does not want it any more."""
+
+    OPEN = "open"
+    DONE = "done"
+    CANCELLED = "cancelled"
+
+
+class TouchKind(StrEnum):
+    """What a person did to a request by hand (design section 9)."""
+
+    RETRY = "retry"
+    COMPLETE = "complete"
+    SKIP = "skip"
+    FIX = "fix"
+    TASK = "task"
+    CLEAN_UP = "clean_up"
+    UNDO = "undo"
+    HAND_OVER = "hand_over"
+
+
 PROVED_ABSENT: frozenset[EffectState] = frozenset({EffectState.FAILED, EffectState.UNDONE})
 """Only from these may the generation of an effect rise."""

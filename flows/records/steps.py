@@ -117,7 +117,7 @@ class Steps:
         rows = select_rows(StepRow, steps).where(steps.c.request_id == request_id)
         return each(StepRow, self._connection.execute(rows.order_by(steps.c.position, steps.c.path)))
 
-    def start_attempt(
+    def start_attempt(  # noqa: PLR0913 - the columns of one row, each of which must be said
         self,
         request_id: str,
         path: str,
@@ -128,8 +128,12 @@ class Steps:
         item_key: str = "",
         supplier: str | None = None,
         touched: bool = False,
+        started: datetime | None = None,
     ) -> int:
-        """Record that an attempt begins, under a live claim; gives its number, from 1."""
+        """Record that an attempt begins, under a live claim; gives its number, from 1.
+
+        `started` is for what began before anything could be recorded of it: the work of a person.
+        """
         self._claims.check(request_id, epoch, live=True)
         last = select(func.max(attempts.c.attempt)).where(_at(attempts, request_id, path, item_key))
         number = (self._connection.execute(last).scalar_one() or 0) + 1
@@ -141,7 +145,7 @@ class Steps:
                 attempt=number,
                 action=action,
                 queued=queued,
-                started=self._clock(),
+                started=started or self._clock(),
                 message="",
                 supplier=supplier,
                 touched=touched,
@@ -185,6 +189,11 @@ class Steps:
         if finished.rowcount != 1:
             raise Conflict(f"Attempt {attempt} of step {path} of request {request_id} is not under way.")
 
+    def forget(self, request_id: str, path: str, epoch: int, *, item_key: str = "") -> None:
+        """Have a step as if it had never been reached; its attempts stay, for they happened."""
+        self._claims.check(request_id, epoch)
+        self._connection.execute(delete(steps).where(_at(steps, request_id, path, item_key)))
+
     def abandon_attempts(self, request_id: str, epoch: int, message: str) -> list[AttemptRow]:
         """End the attempts that earlier epochs left under way as `unknown`; gives them as they are then."""
         self._claims.check(request_id, epoch)
@@ -202,6 +211,12 @@ class Steps:
             .returning(*select_rows(AttemptRow, attempts).selected_columns)
         )
         return each(AttemptRow, abandoned)
+
+    def last_attempt(self, request_id: str, path: str, item_key: str) -> AttemptRow | None:
+        """The latest attempt of a step, None before the first."""
+        rows = select_rows(AttemptRow, attempts).where(_at(attempts, request_id, path, item_key))
+        latest = rows.order_by(attempts.c.attempt.desc()).limit(1)
+        return one(AttemptRow, self._connection.execute(latest).one_or_none())
 
     def attempts(self, request_id: str) -> list[AttemptRow]:
         """Every attempt of every step, in the order they started."""

@@ -30,7 +30,7 @@ from flows.records.column_types import (
     SealedBytes,
     StateText,
 )
-from flows.records.states import AttemptOutcome, EffectState, RequestState, StepState
+from flows.records.states import AttemptOutcome, EffectState, RequestState, StepState, TaskState, TouchKind
 from request_models.actions import ErrorClass, Outcome
 
 metadata = MetaData(
@@ -108,6 +108,8 @@ requests = Table(
     Column("state_reason", ExactText, nullable=False),
     Column("state_since", Moment, nullable=False),
     Column("wake_at", Moment),
+    Column("hold_team", ExactText),
+    Column("hold_assignee", ExactText),
     Column("due_at", Moment),
     Column("due_seconds", Float),
     Column("due_calendar", JsonBytes),
@@ -127,6 +129,7 @@ requests = Table(
     Index(None, "requester_id", "submitted"),
     Index(None, "requested_for_id", "submitted"),
     Index(None, "source_system", "source_id"),
+    Index(None, "parent"),
 )
 
 idempotency = Table(
@@ -242,6 +245,99 @@ undos = Table(
     Column("asked", Moment, nullable=False),
     Column("leaves", Boolean, nullable=False),
     Column("left_over", JsonBytes, nullable=False),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", ExactText, primary_key=True),
+    Column("request_id", ExactText, ForeignKey("requests.id"), nullable=False),
+    Column("path", KeyText, nullable=False),
+    Column("item_key", KeyText, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("team", KeyText, nullable=False),
+    Column("assignee", KeyText),
+    Column("title", SealedBytes, nullable=False),
+    Column("instructions", SealedBytes, nullable=False),
+    Column("returns", JsonBytes, nullable=False),
+    Column("secret_results", NamesBytes, nullable=False),
+    Column("state", StateText(TaskState), nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("due", Moment),
+    Column("overdue", Moment),
+    Column("result", SealedBytes),
+    Column("done", Moment),
+    Column("by", ExactText),
+    Column("why", ExactText, nullable=False),
+    Column("minutes", Float),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("request_id", "path", "item_key", "generation"),
+    Index(None, "state", "created"),
+    Index(None, "team", "state"),
+)
+
+task_notes = Table(
+    "task_notes",
+    metadata,
+    Column("id", SerialInteger, primary_key=True),
+    Column("task_id", ExactText, ForeignKey("tasks.id"), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("actor", ExactText, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("text", ExactText, nullable=False),
+    Index(None, "task_id"),
+)
+
+touches = Table(
+    "touches",
+    metadata,
+    Column("id", SerialInteger, primary_key=True),
+    Column("request_id", ExactText, ForeignKey("requests.id"), nullable=False),
+    Column("path", ExactText, nullable=False),
+    Column("item_key", ExactText, nullable=False),
+    Column("kind", StateText(TouchKind), nullable=False),
+    Column("actor", ExactText, nullable=False),
+    Column("team", ExactText),
+    Column("started", Moment, nullable=False),
+    Column("ended", Moment, nullable=False),
+    Column("minutes", Float),
+    Column("label", ExactText),
+    Column("why", ExactText, nullable=False),
+    Index(None, "request_id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", SerialInteger, primary_key=True),
+    Column("sender", KeyText, nullable=False),
+    Column("sender_id", KeyText),
+    Column("event", KeyText, nullable=False),
+    Column("key", KeyText),
+    Column("data", Text, nullable=False),  # encrypted: it is nobody's request's yet, and may hold a secret
+    Column("received", Moment, nullable=False),
+    UniqueConstraint("sender", "sender_id"),
+    Index(None, "event", "received"),
+    Index(None, "received"),
+)
+
+event_waits = Table(
+    "event_waits",
+    metadata,
+    Column("id", SerialInteger, primary_key=True),
+    Column("request_id", ExactText, ForeignKey("requests.id"), nullable=False),
+    Column("path", KeyText, nullable=False),
+    Column("item_key", KeyText, nullable=False),
+    Column("generation", Integer, nullable=False),
+    Column("event", KeyText, nullable=False),
+    Column("key", KeyText),
+    Column("began", Moment, nullable=False),
+    Column("until", Moment),
+    Column("event_id", BigInteger),
+    Column("settled", Moment),
+    UniqueConstraint("request_id", "path", "item_key", "generation"),
+    Index(None, "event", "settled"),
+    Index(None, "event_id"),
 )
 
 outbox = Table(

@@ -5,7 +5,6 @@ Each of these is refused with that reason, so that it is never silently ignored.
 
 from collections.abc import Iterator
 
-from request_models.engine_actions import ENGINE_SPECS
 from request_models.findings import Finding
 from request_models.resolved import Resolved
 from request_models.yaml_source import Path
@@ -35,8 +34,6 @@ def check(resolved: Resolved) -> Iterator[Finding]:
 
 def _blocks(resolved: Resolved) -> Iterator[Finding]:
     for call in resolved.calls:
-        if call.uses in ENGINE_SPECS:
-            yield _not_yet((*call.path, "uses"), f"`{call.uses}`")
         if isinstance(call.document.hosts, dict):
             yield _not_yet((*call.path, "hosts"), "a map of hosts")
 

@@ -2,18 +2,16 @@
 
 import hashlib
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from flows.api.authentication import AuthenticatedCaller
+from flows.api.details import RequestId, detail_of, known_form
 from flows.api.documentation import problems
 from flows.api.guarded_route import GuardedRoute
 from flows.api.pages import PageLimit, PageToken, unknown_token
 from flows.api.service import application_of, views_for
 from flows.api.shapes import Accepted, Beneficiary, NewOrder, RequestDetail, RequestPage, SourceShape, Why, WhyBack
-from flows.api.views import Known
-from flows.errors import RequestNotFound
 from flows.lifecycle import Order, Source
 from flows.records.errors import InvalidCursor
 from flows.records.records import Transaction
@@ -23,7 +21,6 @@ from request_models.json_values import canonical_json
 
 router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=GuardedRoute)
 
-RequestId = Annotated[str, Path(description="The request's id.")]
 _STORABLE = r"^[^\x00]*$"
 _PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
@@ -116,10 +113,12 @@ def list_requests(
     responses=problems("unauthenticated", "not-allowed", "unknown-request", "unavailable"),
     operation_id="getRequest",
 )
-def get_request(request_id: RequestId, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
-    """One request: its state and why, its steps with their attempts, its outputs."""
-    row = application_of(request).lifecycle.get(_known_form(request_id), caller)
-    return _detail(request, row)
+def get_request(
+    request_id: RequestId, request: Request, response: Response, caller: AuthenticatedCaller
+) -> RequestDetail:
+    """One request: its state and why, its steps with their attempts, its outputs; on hold, what can be chosen."""
+    row = application_of(request).lifecycle.get(known_form(request_id), caller)
+    return detail_of(request, response, row)
 
 
 _ACTING = problems(
@@ -136,46 +135,37 @@ _ACTING = problems(
 
 
 @router.post("/{request_id}:retry", status_code=202, responses=_ACTING, operation_id="retryRequest")
-def retry_request(request_id: RequestId, body: Why, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
+def retry_request(
+    request_id: RequestId, body: Why, request: Request, response: Response, caller: AuthenticatedCaller
+) -> RequestDetail:
     """Run a request that is on hold again from its failed step; what is done stays done. Needs `requests:act`.
 
     One whose undo is on hold goes on being undone.
     """
-    row = application_of(request).lifecycle.retry(_known_form(request_id), caller, body.why)
-    return _detail(request, row)
+    row = application_of(request).lifecycle.retry(known_form(request_id), caller, body.why)
+    return detail_of(request, response, row)
 
 
 @router.post("/{request_id}:cancel", status_code=202, responses=_ACTING, operation_id="cancelRequest")
 def cancel_request(
-    request_id: RequestId, body: WhyBack, request: Request, caller: AuthenticatedCaller
+    request_id: RequestId, body: WhyBack, request: Request, response: Response, caller: AuthenticatedCaller
 ) -> RequestDetail:
     """Cancel a request: what runs is stopped, what was done is taken back. Needs `requests:act`.
 
     Possible in any state before the end; cancelling again gives the same answer. `undo.left_over` names what was not
     taken back; unless that is left on purpose the request is on hold then, for a person.
     """
-    row = application_of(request).lifecycle.cancel(_known_form(request_id), caller, body.why, leaves=body.leave)
-    return _detail(request, row)
+    row = application_of(request).lifecycle.cancel(known_form(request_id), caller, body.why, leaves=body.leave)
+    return detail_of(request, response, row)
 
 
 @router.post("/{request_id}:undo", status_code=202, responses=_ACTING, operation_id="undoRequest")
-def undo_request(request_id: RequestId, body: WhyBack, request: Request, caller: AuthenticatedCaller) -> RequestDetail:
+def undo_request(
+    request_id: RequestId, body: WhyBack, request: Request, response: Response, caller: AuthenticatedCaller
+) -> RequestDetail:
     """Take back all that a request did: one on hold has failed then, one fulfilled is cancelled. `requests:act`."""
-    row = application_of(request).lifecycle.undo(_known_form(request_id), caller, body.why, leaves=body.leave)
-    return _detail(request, row)
-
-
-def _detail(request: Request, row: RequestRow) -> RequestDetail:
-    known = application_of(request).records.read(lambda tx: Known.read(tx, row))
-    return views_for(request).request_detail(row, known)
-
-
-def _known_form(request_id: str) -> str:
-    """The id as it is recorded. What is no UUID is no request: databases differ in what they say of it."""
-    try:
-        return str(UUID(request_id))
-    except ValueError:
-        raise RequestNotFound(request_id) from None
+    row = application_of(request).lifecycle.undo(known_form(request_id), caller, body.why, leaves=body.leave)
+    return detail_of(request, response, row)
 
 
 def _order(order: NewOrder, idempotency_key: str | None) -> Order:

@@ -59,6 +59,8 @@ def request(requester: str) -> RequestRow:
         state_reason="",
         state_since=NOW,
         wake_at=None,
+        hold_team=None,
+        hold_assignee=None,
         due_at=None,
         due_seconds=None,
         due_calendar=None,

@@ -87,6 +87,8 @@ def upgrade() -> None:
         sa.Column("state_reason", sa.Text(), nullable=False),
         sa.Column("state_since", sa.BigInteger(), nullable=False),
         sa.Column("wake_at", sa.BigInteger(), nullable=True),
+        sa.Column("hold_team", sa.Text(), nullable=True),
+        sa.Column("hold_assignee", sa.Text(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
         sa.Column("due_seconds", sa.Float(), nullable=True),
         sa.Column("due_calendar", sa.LargeBinary(), nullable=True),
@@ -106,6 +108,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("flow_run_id", name=op.f("uq_requests_flow_run_id")),
     )
     op.create_index(op.f("ix_requests_model_submitted"), "requests", ["model", "submitted"], unique=False)
+    op.create_index(op.f("ix_requests_parent"), "requests", ["parent"], unique=False)
     op.create_index(
         op.f("ix_requests_requested_for_id_submitted"), "requests", ["requested_for_id", "submitted"], unique=False
     )
@@ -235,6 +238,106 @@ def upgrade() -> None:
         sqlite_where=sa.text("done IS NULL"),
         postgresql_where=sa.text("done IS NULL"),
     )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("sender", sa.Text(), nullable=False),
+        sa.Column("sender_id", sa.Text(), nullable=True),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("data", sa.Text(), nullable=False),
+        sa.Column("received", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+        sa.UniqueConstraint("sender", "sender_id", name=op.f("uq_events_sender_sender_id")),
+    )
+    op.create_index(op.f("ix_events_event_received"), "events", ["event", "received"], unique=False)
+    op.create_index(op.f("ix_events_received"), "events", ["received"], unique=False)
+    op.create_table(
+        "event_waits",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=True),
+        sa.Column("began", sa.BigInteger(), nullable=False),
+        sa.Column("until", sa.BigInteger(), nullable=True),
+        sa.Column("event_id", sa.BigInteger(), nullable=True),
+        sa.Column("settled", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_event_waits_request_id_requests")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_event_waits")),
+        sa.UniqueConstraint(
+            "request_id",
+            "path",
+            "item_key",
+            "generation",
+            name=op.f("uq_event_waits_request_id_path_item_key_generation"),
+        ),
+    )
+    op.create_index(op.f("ix_event_waits_event_id"), "event_waits", ["event_id"], unique=False)
+    op.create_index(op.f("ix_event_waits_event_settled"), "event_waits", ["event", "settled"], unique=False)
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=False),
+        sa.Column("assignee", sa.Text(), nullable=True),
+        sa.Column("title", sa.LargeBinary(), nullable=False),
+        sa.Column("instructions", sa.LargeBinary(), nullable=False),
+        sa.Column("returns", sa.LargeBinary(), nullable=False),
+        sa.Column("secret_results", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("created", sa.BigInteger(), nullable=False),
+        sa.Column("due", sa.BigInteger(), nullable=True),
+        sa.Column("overdue", sa.BigInteger(), nullable=True),
+        sa.Column("result", sa.LargeBinary(), nullable=True),
+        sa.Column("done", sa.BigInteger(), nullable=True),
+        sa.Column("by", sa.Text(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.Column("minutes", sa.Float(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_tasks_request_id_requests")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tasks")),
+        sa.UniqueConstraint(
+            "request_id", "path", "item_key", "generation", name=op.f("uq_tasks_request_id_path_item_key_generation")
+        ),
+    )
+    op.create_index(op.f("ix_tasks_state_created"), "tasks", ["state", "created"], unique=False)
+    op.create_index(op.f("ix_tasks_team_state"), "tasks", ["team", "state"], unique=False)
+    op.create_table(
+        "touches",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("item_key", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("team", sa.Text(), nullable=True),
+        sa.Column("started", sa.BigInteger(), nullable=False),
+        sa.Column("ended", sa.BigInteger(), nullable=False),
+        sa.Column("minutes", sa.Float(), nullable=True),
+        sa.Column("label", sa.Text(), nullable=True),
+        sa.Column("why", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_touches_request_id_requests")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_touches")),
+    )
+    op.create_index(op.f("ix_touches_request_id"), "touches", ["request_id"], unique=False)
+    op.create_table(
+        "task_notes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("event", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], name=op.f("fk_task_notes_task_id_tasks")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_task_notes")),
+    )
+    op.create_index(op.f("ix_task_notes_task_id"), "task_notes", ["task_id"], unique=False)
     op.create_table(
         "secrets",
         sa.Column("request_id", sa.Text(), nullable=False),

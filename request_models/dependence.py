@@ -1,0 +1,112 @@
+"""What of a plan depends on what: which steps run otherwise when inputs or values are others."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from request_models.expressions import references
+from request_models.plan import Block, Call, Expression, Group, ListOf, Loop, MapOf, Node, Parallel, Plan, Step, Text
+
+
+def dependents(plan: Plan, changed: Collection[str], unchanged: Collection[str] = ()) -> frozenset[str]:
+    """The paths of prerequisites and steps whose arguments or conditions depend on what has changed.
+
+    `changed` are dotted names such as `inputs.region`; what depends on them through values, facts and results of steps
+    is found too. `unchanged` are names that are known to be as they were although they depend on it: values that
+    came out the same. A step counts as dependent also when its undo alone would be another, and when a condition or
+    list of a block around it depends on the change.
+    """
+    return _Search(changed, unchanged).of(plan)
+
+
+class _Search:
+    """One pass over a plan in the order in which things are evaluated: nothing reads what comes after it."""
+
+    def __init__(self, changed: Collection[str], unchanged: Collection[str]) -> None:
+        self._changed = set(changed)
+        self._unchanged = frozenset(unchanged)
+        self._found: set[str] = set()
+
+    def of(self, plan: Plan) -> frozenset[str]:
+        for value in plan.values:
+            if self._reads_changed([value.value]):
+                self._mark(f"values.{value.name}")
+        for read in plan.prerequisites:
+            if self._reads_changed(_nodes_of_call(read)):
+                self._found.add(read.path)
+                self._mark(f"facts.{read.path.removeprefix('prerequisites.')}")
+        self._blocks(plan.blocks, around=False)
+        return frozenset(self._found)
+
+    def _blocks(self, blocks: Iterable[Block], *, around: bool) -> bool:
+        """Whether anything in the blocks depends on the change; `around`: something around them does."""
+        found = [self._block(block, around=around) for block in blocks]
+        return any(found)
+
+    def _block(self, block: Block, *, around: bool) -> bool:
+        dependent = around
+        match block:
+            case Step():
+                dependent = around or self._reads_changed(_nodes_of_step(block))
+                if dependent:
+                    self._found.add(block.path)
+            case Group():
+                own = around or self._reads_changed([*_given(block.when), *_nodes_of_loop(block.loop)])
+                inner = self._blocks(block.blocks, around=own)
+                dependent = self._blocks(block.alternative, around=own) or inner or own
+            case Parallel():
+                own = around or self._reads_changed(_given(block.when))
+                dependent = self._blocks(block.branches, around=own) or own
+        if dependent and block.path:
+            self._mark(f"steps.{block.path}")
+        return dependent
+
+    def _mark(self, name: str) -> None:
+        if name not in self._unchanged:
+            self._changed.add(name)
+
+    def _reads_changed(self, nodes: Iterable[Node]) -> bool:
+        return any(_overlap(read, changed) for node in nodes for read in _reads(node) for changed in self._changed)
+
+
+def _overlap(read: str, changed: str) -> bool:
+    """Whether one of the names is the other, or a part of it: who reads all `inputs` reads each of them."""
+    return f"{read}.".startswith(f"{changed}.") or f"{changed}.".startswith(f"{read}.")
+
+
+def _reads(node: Node) -> Iterator[str]:
+    match node:
+        case Expression() | Text():
+            yield from node.reads or references(node)
+        case ListOf(items=items):
+            for item in items:
+                yield from _reads(item)
+        case MapOf(members=members):
+            for member in members.values():
+                yield from _reads(member)
+        case _:
+            return
+
+
+def _nodes_of_step(step: Step) -> Iterator[Node]:
+    yield from _nodes_of_call(step)
+    yield from _given(step.when)
+    yield from _nodes_of_loop(step.loop)
+    for undo in () if step.undo is None else step.undo.actions:
+        yield from _nodes_of_call(undo)
+        yield from _given(undo.when)
+
+
+def _nodes_of_call(call: Call) -> Iterator[Node]:
+    yield call.arguments
+    yield from call.target.values()
+    yield from _given(call.hosts, call.expect)
+    if call.polling is not None:
+        yield from _given(call.polling.until, call.polling.fails)
+
+
+def _nodes_of_loop(loop: Loop | None) -> Iterator[Node]:
+    if loop is not None:
+        yield from _given(loop.items, loop.key)
+
+
+def _given(*nodes: Node | None) -> Iterator[Node]:
+    return (node for node in nodes if node is not None)
