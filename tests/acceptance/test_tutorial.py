@@ -91,7 +91,9 @@ class Reader:
         return f". {quote(str(self.home / 'exported'))}"
 
     def _environment(self) -> dict[str, str]:
-        path = os.pathsep.join([str(BIN), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"])
+        path = os.pathsep.join(
+            [str(BIN), "/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"]
+        )
         return {"PATH": path, "HOME": str(self.home), "LANG": "C.UTF-8", "COLUMNS": "400"}
 
     def _compare(self, command: Command, output: str) -> None:
