@@ -83,6 +83,7 @@ bench: $(STAMP) ## how fast the compiler is here, as ratios to a baseline of the
 .PHONY: docs
 docs: $(STAMP) ## make docs/reference anew from the code
 	$(BIN)/python -m request_models.reference
+	$(BIN)/python -m connectors.reference
 
 .PHONY: lock
 lock: ## write the locks anew (needs uv); no index address stands in them

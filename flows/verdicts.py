@@ -88,7 +88,9 @@ class Verdicts:
         written = {"surroundings": self._surroundings, "verdicts": {key: asdict(one) for key, one in kept.items()}}
         draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Each by itself: a mode is only that of the last folder, and `up` refuses a state folder open to others.
+            for folder in (self._file.parent.parent, self._file.parent):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft.write_text(json.dumps(written), encoding="utf-8")
             draft.rename(self._file)
         except OSError:

@@ -74,5 +74,5 @@ def _prepare_environment(settings: Settings) -> None:
     if settings.prefect.auth_string is not None:
         os.environ["PREFECT_API_AUTH_STRING"] = settings.prefect.auth_string.get_secret_value()
     # Prefect reads prefect.toml, .env and pyproject.toml of the folder it starts in.
-    settings.state.mkdir(parents=True, exist_ok=True)
+    settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.chdir(settings.state)

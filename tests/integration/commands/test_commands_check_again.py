@@ -106,3 +106,9 @@ def test_a_record_that_cannot_be_read_or_written_only_costs_time(tmp_path: Path,
     assert "1 of 1" in check().stdout
     (tmp_path / "blocked").write_text("")
     assert "1 of 1" in check(ORDERLY_STATE=str(tmp_path / "blocked" / "state")).stdout
+
+
+def test_a_check_before_all_else_makes_a_state_folder_that_is_its_owners_alone(check: Check, tmp_path: Path) -> None:
+    write(tmp_path, "note")
+    assert check().returncode == 0
+    assert (tmp_path / "state").stat().st_mode & 0o077 == 0
