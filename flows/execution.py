@@ -272,9 +272,9 @@ class Session:
         if self._upkeep.stop.is_set():
             return StepReport(unit.step.path, StepState.STARTED, label=unit.label, pause=STOPPED.pauses[0])
         undoes = unit if isinstance(unit, UndoUnit) else None
-        if undoes is None and unit.step.uses in ENGINE_SPECS:
-            return self._run_engine_step(unit, log)
         supplier = self.plan.supplier_of((undoes.forward if undoes else unit).step.path)
+        if unit.step.uses in ENGINE_SPECS:
+            return self._run_engine_step(unit, supplier, undoes, log)
         ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
             unit.step,
@@ -285,18 +285,19 @@ class Session:
             log=log,
             stop=self._upkeep.stop,
         ).report()
-        return replace(report, label=unit.label) if undoes else self._told(unit, report, ledger)
+        return self._told(unit, report, ledger)
 
-    def _run_engine_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
-        supplier = self.plan.supplier_of(unit.step.path)
+    def _run_engine_step(
+        self, unit: Unit, supplier: str | None, undoes: UndoUnit | None, log: Callable[[str], None]
+    ) -> StepReport:
         ledger = EngineLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         lifecycle = Lifecycle(self._records, self._settings.public)
-        scope = lambda: self._frames.scope(unit.frame)  # noqa: E731 - one line beats a name
+        scope = lambda: {**self._frames.scope(unit.frame), **(undoes.call.seen if undoes else {})}  # noqa: E731 - one line beats a name
         report = EngineStep(unit.step, ledger, self.request, lifecycle, scope=scope, log=log).report()
         return self._told(unit, report, ledger)
 
     def _told(self, unit: Unit, report: StepReport, ledger: StepLedger) -> StepReport:
-        if report.state is not StepState.STARTED:
+        if report.state is not StepState.STARTED and not isinstance(unit, UndoUnit):
             self._frames.put(unit.frame, unit.step.path, ledger.entry() or {"state": report.state.value})
         return replace(report, label=unit.label)
 

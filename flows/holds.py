@@ -17,6 +17,7 @@ class Choice(StrEnum):
     """What a person can do about a request on hold, or about one of its steps."""
 
     RETRY = "retry"
+    UNDO = "undo"
     FIX = "fix"
     ASSIGN = "assign"
     COMPLETE = "complete"
@@ -50,8 +51,12 @@ def hold_of(tx: Transaction, request: RequestRow, plan: Plan) -> Hold | None:
     """The hold of a request, None unless it is on hold."""
     if request.state is not RequestState.ON_HOLD:
         return None
+    if tx.undos.get(request.id) is not None:
+        # What it was for is not wanted any more: a retry goes on with the undo.
+        choices = (Choice.RETRY, Choice.ASSIGN)
+        return Hold(request.state_reason, (), choices, request.hold_team, request.hold_assignee)
     steps, attempts, blocks = tx.steps.all(request.id), tx.steps.attempts(request.id), tx.blocks.all(request.id)
-    choices = (Choice.RETRY, *((Choice.FIX,) if plan.inputs.get("properties") else ()), Choice.ASSIGN)
+    choices = (Choice.RETRY, Choice.UNDO, *((Choice.FIX,) if plan.inputs.get("properties") else ()), Choice.ASSIGN)
     return Hold(
         request.state_reason,
         held_steps(plan, steps, attempts, blocks),

@@ -46,6 +46,9 @@ ASSIGNED = "hold_assigned"
 BY_HAND = "by-hand"
 """In place of a flow run's id in the claim that a person's act takes."""
 
+_ASSIGNING = "assigning the hold"
+_ALSO_WHILE_UNDONE = frozenset({_ASSIGNING})
+
 _LONG_ENOUGH = timedelta(seconds=30)
 
 T = TypeVar("T")
@@ -144,7 +147,7 @@ class Interventions:
             held.tx.audit.add(held.id, actor, ASSIGNED, state, state, f"to {whose}: {act.remark.why}")
             return held.tx.requests.set_hold(held.id, team, assignee)
 
-        return self._act(act, "assigning the hold", write)
+        return self._act(act, _ASSIGNING, write)
 
     def act(self, act: Act, what: str, write: Callable[[Held], T]) -> T:
         """Do something else to the request on hold, in the same way."""
@@ -231,6 +234,11 @@ def _held(tx: Transaction, act: Act, what: str, write: Callable[[Held], T]) -> T
         raise RequestNotFound(act.request_id)
     if request.state is not RequestState.ON_HOLD:
         raise WrongState(request.id, request.state.value, what, (RequestState.ON_HOLD.value,))
+    if what not in _ALSO_WHILE_UNDONE and tx.undos.get(request.id) is not None:
+        raise NotPossible(
+            f"What request {request.id} did is being taken back, and that is on hold; {what} is of no use any more. "
+            "Retry goes on with the undo."
+        )
     if act.version is not None and act.version != request.version:
         raise ChangedMeanwhile(f"The request {request.id}", act.version, request.version)
     claim = tx.claims.take(request.id, BY_HAND, this_process(), _LONG_ENOUGH)

@@ -204,10 +204,10 @@ class Lifecycle:
             if request.state is not RequestState.ON_HOLD:
                 allowed = (RequestState.ON_HOLD.value,)
                 raise WrongState(request_id, request.state.value, "a retry", allowed, being_undone(request))
+            touch_hold(tx, request, TouchKind.RETRY, caller.person.id, why or "retry")
             if tx.undos.get(request_id) is not None:
                 return resume_undo(tx, request, caller.person.id, why or "retry")
             now = self._records.now()
-            touch_hold(tx, request, TouchKind.RETRY, caller.person.id, why or "retry")
             row = tx.requests.move(
                 request_id, RequestState.IN_PROGRESS, actor=caller.person.id, why=why or "retry", at=now
             )
@@ -239,6 +239,8 @@ class Lifecycle:
             request = tx.requests.get_for_update(request_id)
             if request is None:
                 raise RequestNotFound(request_id)
+            if reverse is undo:
+                touch_hold(tx, request, TouchKind.UNDO, caller.person.id, why)
             return reverse(tx, request, caller.person.id, why, leaves)
 
         return self._records.run(write)

@@ -25,7 +25,7 @@ _SAYS_LITTLE = {
 
 _NEVER_CONNECTED = (
     "Connection refused", "Connection timed out", "Could not resolve hostname", "Host key verification failed",
-    "Name or service not known", "Network is unreachable", "No route to host", "Operation timed out",
+    "is not running", "Name or service not known", "Network is unreachable", "No route to host", "Operation timed out",
     "Permission denied", "kex_exchange_identification",
 )  # fmt: skip
 """What ssh says when it got nowhere. It says other things when a connection broke, perhaps in the middle of a task."""

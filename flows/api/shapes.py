@@ -213,7 +213,7 @@ class HoldShape(Out):
     cause: str
     since: datetime
     steps: list[HeldStepShape]
-    choices: list[str] = Field(description="What can be done to the request: retry, fix, assign.")
+    choices: list[str] = Field(description="What can be done to the request: retry, undo, fix, assign.")
     assigned: AssignedShape
 
 
@@ -316,7 +316,7 @@ class RequestDetail(RequestSummary):
                                 "choices": ["complete"],
                             }
                         ],
-                        "choices": ["retry", "fix", "assign"],
+                        "choices": ["retry", "undo", "fix", "assign"],
                         "assigned": {"team": None, "person": None},
                     },
                 }

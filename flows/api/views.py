@@ -140,7 +140,7 @@ class Views:
         )
 
     def request_detail(self, request: RequestRow, known: Known) -> RequestDetail:
-        """A request with its steps, effects and outputs."""
+        """A request with its steps, effects and outputs, and what people did and can do."""
         plan = known.plan
         return RequestDetail(
             **self.request_summary(request, plan).model_dump(),

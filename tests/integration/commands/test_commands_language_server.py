@@ -20,7 +20,7 @@ COMMAND = (sys.executable, "-m", "flows.cli", "language-server", "--stdio")
 @pytest.fixture
 def client(tmp_path: Path) -> Iterator[LanguageClient]:
     inventory = tmp_path / "inventory.yml"
-    inventory.write_text("all: {children: {build_hosts: {hosts: {a.example.org:}}}}\n", encoding="utf-8")
+    inventory.write_text("all: {children: {build_hosts: {hosts: {a.example.org: }}}}\n", encoding="utf-8")
     settings = tmp_path / "settings.yaml"
     settings.write_text(f"connectors: {{runbook: {{inventory: [{inventory}]}}}}\n", encoding="utf-8")
     environment = {**os.environ, "ORDERLY_STATE": str(tmp_path / "state"), "ORDERLY_SETTINGS": str(settings)}

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -134,8 +135,8 @@ def test_a_result_of_another_type_is_refused_and_nothing_is_changed(house: House
     request = house.order(plan_of(replace(step("one"), contract=staged.spec.contract)))
     house.run(request)
     before = house.now(request)
-    wrongs: list[JsonValue] = [{"text": 7}, {"txet": "a"}, [], None, "text"]
-    for wrong in wrongs:
+    wrong_ones: list[JsonValue] = [{"text": 7}, {"txet": "a"}, [], None, "text"]
+    for wrong in wrong_ones:
         with pytest.raises(InvalidResult):
             house.interventions.complete(by_hand(request), "one", "", wrong)
     assert house.now(request) == before
@@ -240,11 +241,11 @@ def test_what_is_skipped_counts_as_failed_to_those_that_read_it(house: House) ->
 # fix and go on
 
 
-def undoable(path: str, **more: object) -> Step:
+def undoable(path: str, **more: Any) -> Step:
     gone = UndoAction(
         uses="stage.gone", contract="1", effect=EffectClass.IDEMPOTENT, arguments=text(expression("args.text"))
     )
-    return step(path, EffectClass.IDEMPOTENT, undo=Undo(actions=(gone,)), **more)
+    return step(path, undo=Undo(actions=(gone,)), **more)
 
 
 def test_corrected_inputs_are_seen_by_what_failed_and_follows_and_what_is_done_stays(house: House) -> None:
@@ -357,7 +358,7 @@ def test_a_hold_is_assigned_and_that_ends_with_the_hold(house: House) -> None:
     house.interventions.assign(by_hand(request), "network", "zoe")
     hold = held(house, request)
     assert (hold.team, hold.assignee) == ("network", "zoe")
-    assert hold.choices == (Choice.RETRY, Choice.ASSIGN)
+    assert hold.choices == (Choice.RETRY, Choice.UNDO, Choice.ASSIGN)
     moody.bad.clear()
     house.lifecycle.retry(request.id, CALLER, "mended")
     assert house.now(request).hold_team is None

@@ -178,5 +178,5 @@ def test_an_undo_whose_process_is_killed_half_way_finishes_on_retry(scene: Scene
     assert (second in scene.buckets(), first in scene.buckets()) == (False, True)
     assert scene.house.now(undoing).state is RequestState.UNDOING
     assert scene.house.run(undoing) == ["another.undo:done", "create.undo:done"]
-    assert scene.buckets() == []
+    assert not {first, second} & set(scene.buckets())
     assert scene.house.now(undoing).state is RequestState.CANCELLED
