@@ -89,7 +89,7 @@ def test_half_a_model_completes_actions_arguments_names_and_groups(client: Langu
     assert labels(f"{bucket}    with:\n      |", 5)[0] == "Bucket"
     assert labels(f'{bucket}    with: {{Bucket: "𝄞{{{{ inputs.|', 6) == ["project"]
     assert "BucketArn" in labels(f"{bucket}  - id: b\n    when: steps.make.result.|", 7)
-    assert labels(f"{head}    uses: runbook.linux_account\n    hosts: |", 8) == ["build_hosts"]
+    assert labels(f"{head}    uses: runbook.linux_account\n    hosts: |", 8) == ["a.example.org", "build_hosts"]
     assert client.end() == 0
 
 
