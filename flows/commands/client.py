@@ -74,6 +74,22 @@ class ApiClient:
         """Take back what a request did."""
         return self._act(request_id, "undo", {"why": why, "leave": leave})
 
+    def act_on_hold(self, request_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """`complete`, `skip`, `fix` or `assign` a request that is on hold."""
+        return self._act(request_id, verb, body)
+
+    def tasks(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """People's tasks."""
+        return self._call("GET", "/v1/tasks", params=dict(parameters))
+
+    def task(self, task_id: str) -> dict[str, Any]:
+        """One task."""
+        return self._call("GET", f"/v1/tasks/{_segment(task_id, 'task', 'orderly tasks')}")
+
+    def act_on_task(self, task_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """`complete`, `assign` or `comment` a task."""
+        return self._call("POST", f"/v1/tasks/{_segment(task_id, 'task', 'orderly tasks')}:{verb}", json=dict(body))
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
@@ -120,9 +136,9 @@ def _local_key(settings: Settings) -> str:
     raise CommandFailed(f"No API key: set {KEY}. This machine's own, {settings.local_api_key_file}: {why}.", USAGE)
 
 
-def _segment(request_id: str) -> str:
+def _segment(request_id: str, kind: str = "request", lists: str = "orderly requests") -> str:
     # An id is a UUID; anything else would be another path.
     try:
         return str(uuid.UUID(request_id))
     except ValueError:
-        raise CommandFailed(f"{request_id!r} is no request id. `orderly requests` lists them.", USAGE) from None
+        raise CommandFailed(f"{request_id!r} is no {kind} id. `{lists}` lists them.", USAGE) from None

@@ -16,6 +16,11 @@ def print_results(request: dict[str, Any], console: Console) -> None:
     links = request["links"]
     if request["state"] == "on_hold":
         console.print(Text(f"  Mend the cause, then: orderly retry {request['id']} --why '...'"))
+        for step in request["hold"]["steps"]:
+            item = f" --item {step['item']}" if step["item"] else ""
+            for choice in step["choices"]:
+                line = f"  or: orderly {choice} {request['id']} --step {step['step']}{item} --why '...'"
+                console.print(Text(line))
         if links.get("prefect"):
             console.print(Text(f"  or press Retry in Prefect: {links['prefect']}"))
 

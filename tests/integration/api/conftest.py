@@ -1,8 +1,11 @@
 """A real server on loopback over real records; models are plans put into the records as publishing does."""
 
+import os
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,6 +25,7 @@ from request_models.json_values import JsonValue
 from request_models.plan import Due, Expression, Literal, MapOf, NamedValue, Output, Owners, Plan, Step
 from waiting import wait_until
 
+ORDERLY = Path(sys.executable).parent / "orderly"
 EVERYDAY = ("catalogue:read", "requests:create", "requests:read")
 
 INPUTS: dict[str, JsonValue] = {
@@ -150,3 +154,34 @@ def nothing_recorded(api: Api, anna: httpx.Client) -> Callable[[], None]:
 def make_plan_fixture() -> Callable[..., Plan]:
     """Makes a plan; `model` and `title` may be given."""
     return make_plan
+
+
+@pytest.fixture
+def orderly(api: Api, tmp_path: Path) -> "Callable[..., subprocess.CompletedProcess[str]]":
+    """Run a command against the server, as olga, in an empty folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "ORDERLY_STATE": str(tmp_path / "state"),
+        "ORDERLY_API_URL": api.url,
+        "ORDERLY_PREFECT__API_URL": "http://127.0.0.1:9/api",  # nothing answers there, whatever else this machine runs
+        "ORDERLY_API_KEY": api.key("olga", "admin"),
+    }
+
+    def run(*arguments: str, text: str = "", **changes: str) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(
+            [ORDERLY, *arguments],
+            env={**environment, **changes},
+            cwd=folder,
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr + done.stdout
+        return done
+
+    return run

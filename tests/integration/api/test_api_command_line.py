@@ -1,7 +1,6 @@
 """The commands that go over the API, and those that read models: answers, exit codes, and no traceback."""
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -14,41 +13,7 @@ import pytest
 
 from flows.records.states import RequestState
 
-ORDERLY = Path(sys.executable).parent / "orderly"
-EVERYTHING = ("admin",)
-
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-@pytest.fixture
-def orderly(api: Any, tmp_path: Path) -> Run:
-    """Run a command against the server, as olga, in an empty folder."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(folder),
-        "ORDERLY_STATE": str(tmp_path / "state"),
-        "ORDERLY_API_URL": api.url,
-        "ORDERLY_PREFECT__API_URL": "http://127.0.0.1:9/api",  # nothing answers there, whatever else this machine runs
-        "ORDERLY_API_KEY": api.key("olga", *EVERYTHING),
-    }
-
-    def run(*arguments: str, text: str = "", **changes: str) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            [ORDERLY, *arguments],
-            env={**environment, **changes},
-            cwd=folder,
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr + done.stdout
-        return done
-
-    return run
 
 
 def move(api: Any, request_id: str, *states: RequestState) -> None:
