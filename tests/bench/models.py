@@ -45,7 +45,7 @@ steps:
     uses: aws.s3.put_bucket_tagging
     with:
       Bucket: "{{ values.bucket }}"
-      Tagging: {TagSet: [{Key: project, Value: "{{ inputs.project }}"}, {Key: n, Value: "NUMBER"}]}
+      Tagging: {TagSet: [{Key: project, Value: "{{ inputs.project }}"}, {Key: number, Value: "NUMBER"}]}
     undo: {covered_by: create}
   - id: block
     uses: aws.s3.put_public_access_block
