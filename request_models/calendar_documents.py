@@ -15,8 +15,9 @@ from request_models.diagnostics import Diagnostic, in_order
 from request_models.findings import Finding
 from request_models.formats import is_date
 from request_models.json_values import JsonValue
+from request_models.loading import read_file
 from request_models.public_holidays import countries
-from request_models.yaml_source import MAX_BYTES, Path, YamlSource, read_yaml
+from request_models.yaml_source import Path, YamlSource, read_yaml
 
 MAX_CLOSED_DAYS = 4000
 
@@ -111,12 +112,8 @@ def load_calendars(folders: Iterable[FilePath]) -> Calendars:
 
 def load_calendar_file(file: FilePath) -> tuple[Calendar | None, tuple[Diagnostic, ...]]:
     """One calendar file."""
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        return None, (Diagnostic("unreadable", f"this file cannot be read: {error.strerror}", str(file)),)
-    return load_calendar(str(file), content)
+    content = read_file(file)
+    return (None, (content,)) if isinstance(content, Diagnostic) else load_calendar(str(file), content)
 
 
 def load_calendar(file: str, content: bytes | str) -> tuple[Calendar | None, tuple[Diagnostic, ...]]:

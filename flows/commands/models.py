@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 
 from flows.commands.exits import REFUSED, USAGE, CommandFailed
@@ -72,7 +73,13 @@ def check_models(application: Application, paths: Iterable[Path], *, remember: b
     What is known from before and did not change is not compiled again, unless `remember` is false. Raises
     CommandFailed for a path that is none, ConnectorUnavailable.
     """
+    named = list(paths)
     verdicts = Verdicts.open(application.settings) if remember else Verdicts.none()
+
+    @cache
+    def together() -> Surroundings:
+        """What models that order others are compiled against: all that are checked here are among the others."""
+        return _surroundings(application, load_models(application, named).models)
 
     def load(file: Path) -> tuple[Verdict | None, tuple[Diagnostic, ...]]:
         content = read_file(file)
@@ -84,13 +91,13 @@ def check_models(application: Application, paths: Iterable[Path], *, remember: b
         source, found = load_model(str(file), content)
         if source is None:
             return None, found
-        made = compile_one(application, source)
+        made = compile_in(source, together()) if _orders_others(source) else compile_one(application, source)
         verdict = Verdict(source.model, str(file), made.plan is not None, (*found, *made.diagnostics), made.notes)
         if not _orders_others(source):
             verdicts.put(file, content, verdict)
         return verdict, ()
 
-    checked = _catalogue(application, paths, load)
+    checked = _catalogue(application, named, load)
     verdicts.save()
     found = [*checked.diagnostics, *(each for verdict in checked.models for each in verdict.diagnostics)]
     return CheckedModels({verdict.model: verdict for verdict in checked.models}, in_order(found))

@@ -99,6 +99,15 @@ def test_two_files_of_one_name_are_told_though_both_are_known(tmp_path: Path, ch
     assert "duplicate-model" in again.stdout
 
 
+def test_models_of_one_folder_may_order_each_other_wherever_the_folder_is(tmp_path: Path, check: Check) -> None:
+    write(tmp_path, "child")
+    parent = write(tmp_path, "parent")
+    text = parent.read_text().replace("uses: http.get", "uses: request.submit")
+    parent.write_text(text.replace('with: {url: "https://example.org/"}', "with: {model: child}"))
+    assert "2 of 2" in check().stdout
+    assert "2 of 2" in check().stdout
+
+
 def test_a_record_that_cannot_be_read_or_written_only_costs_time(tmp_path: Path, check: Check) -> None:
     write(tmp_path, "one")
     (tmp_path / "state" / "cache").mkdir(parents=True)
