@@ -113,7 +113,7 @@ class NotAllowed(OrderlyError):
     """The caller lacks a scope."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"This needs the scope {scope!r}, which your key does not have.")
+        super().__init__(f"This needs the scope {scope!r}, which your key or token does not have.")
         self.scope = scope
 
 

@@ -13,7 +13,7 @@ _INPUT_EXAMPLE = [{"pointer": "/inputs/region", "code": "enum", "message": "must
 DESCRIPTION = """
 Order what the catalogue offers, and follow it.
 
-* **Keys**: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+* **Who calls**: `Authorization: Bearer TOKEN_OR_KEY`, or `X-API-Key: KEY`.
 * **Safe to repeat**: send an `Idempotency-Key` with each order; the same key and body give the first answer again.
 * **Accepted is safe**: after `202` the order is durable, whatever is down behind us; poll `links.self`.
 * **Errors** are RFC 9457 problems: `type` is stable, `detail` is for a person, `errors` names each wrong input.
@@ -23,7 +23,8 @@ Order what the catalogue offers, and follow it.
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that may answer with these kinds of problem."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for kind in (KINDS[name] for name in (*kinds, "internal")):
+    everywhere = ("too-many-calls", "internal") if "unauthenticated" in kinds else ("internal",)
+    for kind in (KINDS[name] for name in (*kinds, *everywhere)):
         response = responses.setdefault(
             kind.status,
             {

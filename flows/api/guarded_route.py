@@ -22,8 +22,8 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            application = request.app.state.application
-            request.state.caller = await run_in_threadpool(authenticate, application.records, request)
+            application, limits = request.app.state.application, request.app.state.rate_limits
+            request.state.caller = await run_in_threadpool(authenticate, application.callers, limits, request)
             scope = request.scope
             if self.body_field is not None:
                 refuse_what_is_not_said_to_be_json(request)

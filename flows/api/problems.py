@@ -72,10 +72,10 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "unauthenticated",
             401,
-            "No valid key",
-            "Send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+            "No valid key or token",
+            "Send an access token or an API key as `Authorization: Bearer ...`, or a key as `X-API-Key: KEY`.",
         ),
-        Kind("not-allowed", 403, "Not allowed", "This needs the scope 'requests:create', which your key lacks."),
+        Kind("not-allowed", 403, "Not allowed", "This needs the scope 'requests:create', which you lack."),
         Kind("no-such-route", 404, "No such address", "There is nothing here. See /openapi.json for what there is."),
         Kind("unknown-model", 404, "No such request model", "There is no request model 'bucket' in the catalogue."),
         Kind("unknown-request", 404, "No such request", "There is no request with this id that you may see."),
@@ -112,6 +112,7 @@ KINDS: Mapping[str, Kind] = {
             "The model says who may order it, and for whom; nothing was recorded.",
         ),
         Kind("refused", 422, "The order is refused", "The order cannot be accepted as it is; nothing was recorded."),
+        Kind("too-many-calls", 429, "Too many calls", "You call more often than is allowed. Wait for `Retry-After`."),
         Kind("internal", 500, "Internal error", "Something went wrong here. Nothing is known about your request."),
         Kind(
             "unavailable",
@@ -139,9 +140,10 @@ class ApiProblem(HTTPException):
         super().__init__(self.kind.status, detail or self.kind.detail, dict(headers or {}))
 
 
-def unauthenticated(detail: str | None = None) -> ApiProblem:
-    """401, with the challenge that RFC 9110 asks for."""
-    return ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="orderly"'})
+def unauthenticated(detail: str | None = None, *, error: str | None = None) -> ApiProblem:
+    """401, with the challenge that RFC 9110 asks for; `error` is RFC 6750's word for what is wrong with a token."""
+    challenge = 'Bearer realm="orderly"' + (f', error="{error}"' if error else "")
+    return ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})
 
 
 def wrong_parameter(name: str, message: str) -> ApiProblem:
