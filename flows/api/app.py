@@ -8,7 +8,8 @@ from flows.api.bodies import BodyLimit
 from flows.api.documentation import openapi_of
 from flows.api.problems import install_problems
 from flows.api.reference import add_reference
-from flows.api.routes import catalogue, events, health, holds, requests, tasks
+from flows.api.routes import catalogue, events, following, health, holds, requests, tasks
+from flows.api.waiting import WaitingRoom
 from flows.identity.rate_limits import RateLimits
 from flows.wiring import Application
 
@@ -20,10 +21,11 @@ def create_app(application: Application) -> FastAPI:
     # No redirects for slashes: half of the clients lose body and method on the way; a wrong address is a plain 404.
     app = FastAPI(title="Orderly", version=version("orderly"), redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.application = application
+    app.state.waiting_room = WaitingRoom()
     app.state.rate_limits = RateLimits(application.settings.identity.rate)
     install_problems(app)
     app.add_middleware(BodyLimit)
-    for noun in (catalogue, requests, holds, tasks, events, health):
+    for noun in (catalogue, requests, following, holds, tasks, events, health):
         app.include_router(noun.router)
     app.openapi = openapi_of(app)  # type: ignore[method-assign] # the way FastAPI's documentation gives
     add_reference(app)

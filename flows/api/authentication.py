@@ -35,6 +35,15 @@ def authenticate(callers: Callers, limits: RateLimits, request: Request) -> Call
     return caller
 
 
+def is_still_good(request: Request) -> bool:
+    """Whether what the caller presented is still taken: for calls that last."""
+    try:
+        _caller(request.app.state.application.callers, request)
+    except ApiProblem as problem:
+        return problem.status_code != 401
+    return True
+
+
 def _caller(callers: Callers, request: Request) -> Caller:
     token = _bearer(request)
     if token is not None and "." in token:  # an API key has none, a JWT has two

@@ -106,6 +106,12 @@ KINDS: Mapping[str, Kind] = {
             "Send the first body again to get its answer, or use a new key.",
         ),
         Kind(
+            "ordered-before",
+            409,
+            "Ordered before from this ticket",
+            "The ticket in `source` has ordered this before, with other inputs. Send an Idempotency-Key.",
+        ),
+        Kind(
             "not-eligible",
             403,
             "Not for this requester or user",
@@ -168,7 +174,14 @@ async def send_problem(problem: ApiProblem, scope: Scope, receive: Receive, send
 
 
 def _response(problem: ApiProblem, path: str, incident: str | None = None) -> JSONResponse:
-    body = Problem(
+    body = _document(problem, path, incident)
+    return JSONResponse(
+        body.model_dump(exclude_none=True), problem.kind.status, dict(problem.headers or {}), media_type=PROBLEM_JSON
+    )
+
+
+def _document(problem: ApiProblem, path: str, incident: str | None) -> Problem:
+    return Problem(
         type=problem.kind.uri,
         title=problem.kind.title,
         status=problem.kind.status,
@@ -176,9 +189,6 @@ def _response(problem: ApiProblem, path: str, incident: str | None = None) -> JS
         instance=path,
         errors=list(problem.parts) or None,
         incident=incident,
-    )
-    return JSONResponse(
-        body.model_dump(exclude_none=True), problem.kind.status, dict(problem.headers or {}), media_type=PROBLEM_JSON
     )
 
 
@@ -234,6 +244,7 @@ async def _orderly_error(request: Request, error: Exception) -> JSONResponse:
 _KIND_OF: Mapping[type[errors.OrderlyError], str] = {
     errors.UnknownModel: "unknown-model",
     errors.NotEligible: "not-eligible",
+    errors.OrderedBefore: "ordered-before",
     errors.IdempotencyMismatch: "idempotency-mismatch",
     errors.RequestNotFound: "unknown-request",
     errors.TaskNotFound: "unknown-task",
@@ -245,6 +256,11 @@ _KIND_OF: Mapping[type[errors.OrderlyError], str] = {
     errors.RequestRefused: "refused",
 }
 """Our own errors, as the front-end sees them; what is not named here, nor a kind of it, is a fault of ours."""
+
+
+def problem_of(error: errors.OrderlyError, path: str) -> Problem:
+    """The document that a call of `path` which ends with this error answers with. Raises what is a fault of ours."""
+    return _document(_problem_of(error), path, None)
 
 
 def _problem_of(error: Exception) -> ApiProblem:

@@ -148,8 +148,8 @@ class Views:
             plan_digest=request.plan_digest,
             inputs=cast(dict[str, JsonValue], request.inputs.public),
             secret_inputs=list(request.inputs.secret_pointers),
-            steps=self._steps(plan, known.steps, known.attempts),
-            outputs=self._outputs(request, plan),
+            steps=self.steps(plan, known.steps, known.attempts),
+            outputs=self.outputs(request, plan),
             effects=[_effect(row) for row in known.effects],
             undo=None if known.undo is None else _undo(known.undo),
             cancelled_by=request.cancelled_by,
@@ -182,7 +182,8 @@ class Views:
             undo=f"{here}:undo" if request.state in UNDOABLE else None,
         )
 
-    def _steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+    def steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+        """The steps in the order of the plan, each with its attempts."""
         row_of = {row.path: row for row in rows}
         attempts_of = defaultdict(list)
         for attempt in attempts:
@@ -203,7 +204,8 @@ class Views:
             )
         return shapes
 
-    def _outputs(self, request: RequestRow, plan: Plan) -> list[OutputShape]:
+    def outputs(self, request: RequestRow, plan: Plan) -> list[OutputShape]:
+        """What the requester gets, as far as it is there."""
         if request.outputs is None:
             return []
         values = cast(Mapping[str, Mapping[str, JsonValue]], request.outputs.public)

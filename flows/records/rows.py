@@ -125,7 +125,10 @@ class RequestRow:
 class RequestFilter:
     """Which requests to list, newest first; what is None does not restrict.
 
-    `requester` is the id of who ordered, `involving` of who ordered or benefits. `text` is searched, whatever its case,
+    `requester` is the id of who ordered, `involving` of who ordered, benefits, or is asked for something, as are
+    `involving_teams`. `source_system` and `source_id` are of the ticket. `submitted_before` is left out.
+
+    `text` is searched, whatever its case,
     in the request's id, model, source id and its people's ids, names and addresses. `after_cursor` comes from `Page`.
     """
 
@@ -133,6 +136,11 @@ class RequestFilter:
     model: str | None = None
     requester: str | None = None
     involving: str | None = None
+    involving_teams: tuple[str, ...] = ()
+    source_system: str | None = None
+    source_id: str | None = None
+    submitted_from: datetime | None = None
+    submitted_before: datetime | None = None
     text: str | None = None
     after_cursor: str | None = None
     limit: int = 50
