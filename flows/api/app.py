@@ -21,12 +21,14 @@ def create_app(application: Application) -> FastAPI:
     # No redirects for slashes: half of the clients lose body and method on the way; a wrong address is a plain 404.
     app = FastAPI(title="Orderly", version=version("orderly"), redirect_slashes=False, docs_url=None, redoc_url=None)
     app.state.application = application
+    app.state.operations = []
     app.state.waiting_room = WaitingRoom()
     app.state.rate_limits = RateLimits(application.settings.identity.rate)
     install_problems(app)
     app.add_middleware(BodyLimit)
     for noun in (catalogue, requests, following, holds, tasks, events, health):
         app.include_router(noun.router)
+        app.state.operations += noun.router.routes
     app.openapi = openapi_of(app)  # type: ignore[method-assign] # the way FastAPI's documentation gives
     add_reference(app)
     return app

@@ -63,6 +63,14 @@ def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
     return document
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: it may be left out, but none can be null, whatever the type in the code says."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {**kinds[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
+
+
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
@@ -85,6 +93,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             # The framework claims an answer of its own wherever there is a parameter; ours are named by `problems`.
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = _without_null(parameter["schema"])
     template = "#/components/schemas/{model}"
     problem = Problem.model_json_schema(ref_template=template, mode="serialization")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})

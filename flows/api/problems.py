@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from flows import errors
@@ -204,7 +205,19 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         404: ("no-such-route", None),
         405: ("method-not-allowed", f"This address does not take {request.method}."),
     }.get(error.status_code, ("bad-http", str(error.detail)))
-    return _response(ApiProblem(kind, detail, headers=error.headers), request.url.path)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return _response(ApiProblem(kind, detail, headers=headers), request.url.path)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that the address takes; the router itself names those of the first operation it finds."""
+    methods: set[str] = set()
+    for route in request.app.state.operations:
+        if isinstance(route, Route) and route.matches(dict(request.scope))[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:

@@ -41,7 +41,7 @@ _LAST_EVENT = r"^[0-9]{1,9}$"
 
 
 @router.get(
-    "/{request_id}/events",
+    "/{request_id:id}/events",
     responses={
         200: {
             "description": "JSON, or with `Accept: text/event-stream` Server-Sent Events until the request has ended.",
@@ -84,7 +84,7 @@ async def list_events(
     )
 
 
-@router.get("/{request_id}/steps", responses=_READING, operation_id="listSteps")
+@router.get("/{request_id:id}/steps", responses=_READING, operation_id="listSteps")
 def list_steps(request_id: RequestId, request: Request, response: Response, caller: AuthenticatedCaller) -> StepList:
     """The steps of a request with their attempts, in the order of the plan."""
     views = views_for(request)
@@ -96,7 +96,7 @@ def list_steps(request_id: RequestId, request: Request, response: Response, call
     return _read(request_id, request, response, caller, read)
 
 
-@router.get("/{request_id}/outputs", responses=_READING, operation_id="listOutputs")
+@router.get("/{request_id:id}/outputs", responses=_READING, operation_id="listOutputs")
 def list_outputs(
     request_id: RequestId, request: Request, response: Response, caller: AuthenticatedCaller
 ) -> OutputList:
@@ -109,7 +109,7 @@ def list_outputs(
     return _read(request_id, request, response, caller, read)
 
 
-@router.get("/{request_id}/logs", responses=_READING, operation_id="listLogs")
+@router.get("/{request_id:id}/logs", responses=_READING, operation_id="listLogs")
 def list_logs(request_id: RequestId, request: Request, response: Response, caller: AuthenticatedCaller) -> LogLines:
     """What happened while it was fulfilled: each attempt of each step, and what people did."""
 
@@ -122,7 +122,7 @@ def list_logs(request_id: RequestId, request: Request, response: Response, calle
     return _read(request_id, request, response, caller, read)
 
 
-@router.get("/{request_id}/audit", responses=_READING, operation_id="getAudit")
+@router.get("/{request_id:id}/audit", responses=_READING, operation_id="getAudit")
 def get_audit(request_id: RequestId, request: Request, response: Response, caller: AuthenticatedCaller) -> AuditRecord:
     """Who did what to it, and whether the chain of these entries holds."""
 

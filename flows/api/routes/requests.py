@@ -162,7 +162,7 @@ def list_requests(
 
 
 @router.get(
-    "/{request_id}",
+    "/{request_id:id}",
     responses=problems("unauthenticated", "not-allowed", "unknown-request", "unavailable"),
     operation_id="getRequest",
 )
@@ -188,7 +188,7 @@ _ACTING = problems(
 )
 
 
-@router.post("/{request_id}:retry", status_code=202, responses=_ACTING, operation_id="retryRequest")
+@router.post("/{request_id:id}:retry", status_code=202, responses=_ACTING, operation_id="retryRequest")
 def retry_request(
     request_id: RequestId,
     body: Why,
@@ -205,7 +205,7 @@ def retry_request(
     return detail_of(request, response, row)
 
 
-@router.post("/{request_id}:cancel", status_code=202, responses=_ACTING, operation_id="cancelRequest")
+@router.post("/{request_id:id}:cancel", status_code=202, responses=_ACTING, operation_id="cancelRequest")
 def cancel_request(
     request_id: RequestId,
     body: WhyBack,
@@ -225,7 +225,7 @@ def cancel_request(
     return detail_of(request, response, row)
 
 
-@router.post("/{request_id}:undo", status_code=202, responses=_ACTING, operation_id="undoRequest")
+@router.post("/{request_id:id}:undo", status_code=202, responses=_ACTING, operation_id="undoRequest")
 def undo_request(
     request_id: RequestId,
     body: WhyBack,
