@@ -62,16 +62,28 @@ class World:
     def run(self, subject: Subject, example: ExampleDocument) -> Course:
         """Order as the example says, and run the request until it rests. The model is published."""
         self.begin(subject, example)
-        given = example.given
-        user = None if given.user is None else _person(given.user)
-        order = Order(subject.plan.model, given.inputs, requested_for=user, channel="example")
-        caller = Caller("examples", _person(given.requester), frozenset({"admin"}))
         try:
-            request = self.lifecycle.submit(order, caller).request
+            request_id = self.order(subject.plan.model, example)
         except RequestRefused as error:
             not_eligible = error.who if isinstance(error, NotEligible) else ""
             return Course(REFUSED, _why(error), not_eligible=not_eligible)
-        return _Run(self, subject.plan, request.id).to_rest()
+        return self.to_rest(subject.plan, request_id)
+
+    def order(self, model: str, example: ExampleDocument, key: str | None = None) -> str:
+        """Order as the example says: the request's id, the same for the same `key`. Raises RequestRefused."""
+        given = example.given
+        user = None if given.user is None else _person(given.user)
+        order = Order(model, given.inputs, requested_for=user, channel="example", idempotency_key=key)
+        return self.lifecycle.submit(order, caller_of(example)).request.id
+
+    def to_rest(self, plan: Plan, request_id: str) -> Course:
+        """Run a request, from wherever it stands, until it rests."""
+        return _Run(self, plan, request_id).to_rest()
+
+
+def caller_of(example: ExampleDocument) -> Caller:
+    """Who orders in an example."""
+    return Caller("examples", _person(example.given.requester), frozenset({"admin"}))
 
 
 @dataclass
@@ -97,7 +109,10 @@ class _Run:
         match request.state:
             case RequestState.SCHEDULED:
                 return lambda: self._start(request)
-            case RequestState.IN_PROGRESS:
+            case RequestState.UNDOING if request.wake_at is not None:
+                wake_at = request.wake_at
+                return lambda: self._wake_undo(wake_at)
+            case RequestState.IN_PROGRESS | RequestState.UNDOING:
                 return lambda: self._enter(request)
             case RequestState.WAITING if request.wake_at is not None:
                 wake_at = request.wake_at
@@ -145,6 +160,10 @@ class _Run:
         self.world.wait_until(moment)
         why = "its time has come"
         self.world.records.run(lambda tx: tx.requests.move(self.id, RequestState.IN_PROGRESS, actor=_ACTOR, why=why))
+
+    def _wake_undo(self, moment: datetime) -> None:
+        self.world.wait_until(moment)
+        self.world.records.run(lambda tx: tx.requests.set_wake_at(self.id, None))
 
     def _say(self, line: str) -> None:
         self.log.append(f"{self.world.records.now():%Y-%m-%d %H:%M:%S} {line}")
