@@ -27,15 +27,15 @@ from flows.settings import Settings
 from request_models.plan import Plan
 from request_models.schema import ExampleDocument
 
-READ_TIMEOUT = 2.0
+READ_TIMEOUT = 5.0
 """Seconds after which an answer of the AWS endpoint counts as not coming: real ones take some hundredths."""
 
 _GONE_WITHIN = 5.0
 _PR_SET_CHILD_SUBREAPER = 36
 
 
-class NotAlike(OrderlyError):
-    """Two undisturbed runs did not pass the same boundaries, so none can be named."""
+class CannotCertify(OrderlyError):
+    """An undisturbed run broke, or two of them did not pass the same boundaries, so that none can be named."""
 
 
 class Outcome(StrEnum):
@@ -120,7 +120,7 @@ class Certifier:
         """Make the records of a run."""
         code = in_process(lambda: publish(job, self._around), job.folder / WORDS)
         if code != 0:
-            raise RuntimeError(f"the records of a run cannot be made: {_last_words(job.folder)}")
+            raise CannotCertify(f"the records of a run cannot be made: {_last_words(job.folder)}")
 
     def work(self, job: Job) -> int:
         """Have a process do a job; how it ended."""
@@ -138,11 +138,11 @@ class Trial:
         self._template: Path | None = None
 
     def run_undisturbed(self) -> Sequence[Boundary]:
-        """Run it twice: what comes of it, and the boundaries it passes. Raises NotAlike."""
+        """Run it twice: what comes of it, and the boundaries it passes. Raises CannotCertify."""
         one, other = (self._run_once() for _ in range(2))
         if [found.name for found in one[2]] != [found.name for found in other[2]]:
             apart = set(one[2]) ^ set(other[2])
-            raise NotAlike(f"Two undisturbed runs of {self._example.name!r} differ: {sorted(b.name for b in apart)}.")
+            raise CannotCertify(f"Two undisturbed runs of {self._example.name!r} differ: {sorted(b.name for b in apart)}.")
         self.undisturbed = _Undisturbed(one[0], one[1], volatile_paths(one[1], other[1]))
         return one[2]
 
@@ -193,7 +193,7 @@ class Trial:
         code = self._certifier.work(job)
         findings = Findings.read(job.folder)
         if code != 0 or findings is None:
-            raise RuntimeError(f"an undisturbed run failed: {_last_words(job.folder)}")
+            raise CannotCertify(f"an undisturbed run failed: {_last_words(job.folder)}")
         facts, boundaries = self._certifier.facts(findings.request), passed(job.folder / PASSED)
         shutil.rmtree(job.folder)
         if not self._back:
@@ -213,7 +213,7 @@ class Trial:
         if self._back:
             code = self._certifier.work(replace(job, back=False))
             if code != 0:
-                raise RuntimeError(f"an undisturbed run failed: {_last_words(folder)}")
+                raise CannotCertify(f"an undisturbed run failed: {_last_words(folder)}")
             (folder / PASSED).unlink()
         return job
 

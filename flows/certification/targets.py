@@ -8,6 +8,8 @@ import http.client
 import json
 import re
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,11 +29,11 @@ _MASKS = (
     (re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)?"), "MOMENT"),
 )
 
-_TREES = ("/etc", "/home", "/root", "/srv", "/opt", "/var/lib", "/var/mail", "/var/spool", "/usr/local")
+_TREES = ("/etc", "/home", "/root", "/srv", "/opt", "/var")
 _LOOK = """
 import hashlib, json, os, stat, sys
-since, mask, found = float(sys.argv[1]), sys.argv[2].encode(), {}
-for tree in sys.argv[3:]:
+mask, found = sys.argv[1].encode(), {}
+for tree in sys.argv[2:]:
     for place, folders, files in os.walk(tree):
         for name in folders + files:
             path = os.path.join(place, name)
@@ -39,12 +41,12 @@ for tree in sys.argv[3:]:
             what = [oct(about.st_mode), about.st_uid, about.st_gid]
             if stat.S_ISLNK(about.st_mode):
                 what.append(os.readlink(path))
-            elif stat.S_ISREG(about.st_mode) and about.st_ctime >= since:
+            elif stat.S_ISREG(about.st_mode):
                 what.append(hashlib.sha256(open(path, 'rb').read().replace(mask, b'REQUEST')).hexdigest())
             found[path] = json.dumps(what)
 json.dump(found, sys.stdout)
 """
-"""Runs on a host, as root there. Only what was written since the host was started is read."""
+"""Says what files there are. On a host whose trees are overlays only what was changed is looked at, from outside."""
 
 
 class Targets:
@@ -115,13 +117,16 @@ class Targets:
     def _on_host(self, name: str, request_id: str) -> dict[str, str]:
         assert self._hosts is not None
         host = self._hosts.running[name]
-        since = str(host.pid_file.stat().st_mtime)
-        command = [interpreter(), "-I", "-S", "-c", _LOOK, since, request_id or "-", *_TREES]
-        ended = run_inside(host.process, command)
+        changed = host.folder / "upper"
+        look = ["-I", "-S", "-c", _LOOK, request_id or "-"]
+        if changed.is_dir():
+            ended = subprocess.run([sys.executable, *look, str(changed)], capture_output=True, check=False)
+        else:
+            ended = run_inside(host.process, [interpreter(), *look, *_TREES])
         if ended.returncode != 0:
             raise RuntimeError(f"what is on {name} cannot be read: {ended.stderr.decode(errors='replace').strip()}")
         found: dict[str, str] = json.loads(ended.stdout)
-        return found
+        return {path.removeprefix(str(changed)): value for path, value in found.items()}
 
     def _ask(self, method: str, path: str) -> bytes:
         connection = http.client.HTTPConnection(self._endpoint, timeout=60)

@@ -119,6 +119,8 @@ def in_process(job: Callable[[], None], words: Path) -> int:
 def publish(job: Job, around: Surroundings) -> None:
     """Make the records of a run, with the model published."""
     records = _open(Records, job.folder)
+    for call in job.subject.plan.calls:
+        around.registry.spec(call.uses)  # a connector has the content of what it was asked for
     try:
         records.migrate()
         _world(records, around.registry, around.settings).publish(job.subject.plan)
