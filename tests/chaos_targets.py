@@ -158,7 +158,11 @@ class CountingServer:
         """The effects for a request that were not removed, by name."""
         with self._lock:
             return Counter(
-                {name: count for (of, name), count in self.effects.items() if of == tag and (of, name) not in self.removed}
+                {
+                    name: count
+                    for (of, name), count in self.effects.items()
+                    if of == tag and (of, name) not in self.removed
+                }
             )
 
     def _die_at(self, when: str, body: dict[str, str]) -> None:

@@ -41,7 +41,20 @@ def _post(step: str, path: str, *, keyed: bool) -> str:
     )
     retry = _RETRY if keyed else "timeout: PT30S"
     url = "'{{ settings.counter }}/" + path + "'"
-    return "{id: " + step + ", uses: http.post, with: {url: " + url + ", json: " + body + key + "}, " + retry + ", undo: " + undo + "}"
+    return (
+        "{id: "
+        + step
+        + ", uses: http.post, with: {url: "
+        + url
+        + ", json: "
+        + body
+        + key
+        + "}, "
+        + retry
+        + ", undo: "
+        + undo
+        + "}"
+    )
 
 
 _STEPS = {
@@ -65,8 +78,10 @@ _STEPS = {
     " undo: {uses: aws.s3.delete_bucket, with: {Bucket: '{{ args.Bucket }}'}}}\n"
     "  - {id: tag, uses: aws.s3.put_bucket_tagging, with: {Bucket: 'chaos-{{ inputs.tag }}',"
     " Tagging: {TagSet: [{Key: made-for, Value: '{{ request.id }}'}]}}, " + _RETRY + ", undo: {covered_by: make}}\n",
-    "notes": _FOLDER + "steps:\n  - {id: note, uses: runbook.chaos_note, with: {path: '{{ inputs.folder }}/note'}, "
-    + _RETRY.replace("PT30S", "PT2M") + ", undo: {none: It stays.}}\n",
+    "notes": _FOLDER
+    + "steps:\n  - {id: note, uses: runbook.chaos_note, with: {path: '{{ inputs.folder }}/note'}, "
+    + _RETRY.replace("PT30S", "PT2M")
+    + ", undo: {none: It stays.}}\n",
 }
 WEIGHTS = {
     "posts": 5,

@@ -142,7 +142,9 @@ class Trial:
         one, other = (self._run_once() for _ in range(2))
         if [found.name for found in one[2]] != [found.name for found in other[2]]:
             apart = set(one[2]) ^ set(other[2])
-            raise CannotCertify(f"Two undisturbed runs of {self._example.name!r} differ: {sorted(b.name for b in apart)}.")
+            raise CannotCertify(
+                f"Two undisturbed runs of {self._example.name!r} differ: {sorted(b.name for b in apart)}."
+            )
         self.undisturbed = _Undisturbed(one[0], one[1], volatile_paths(one[1], other[1]))
         return one[2]
 

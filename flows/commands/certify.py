@@ -145,7 +145,9 @@ def _tell(screen: Console, certificate: Certificate, verdict: Verdict, count: in
             screen.print(f"    {problem}", markup=False)
         screen.print(f"    again: orderly certify {certificate.model} --only {verdict.name}", markup=False)
     if sys.stderr.isatty():
-        sys.stderr.write(f"\r\x1b[K  {count}/{of} {verdict.name} {verdict.seconds:.1f} s" + ("\n" if count == of else ""))
+        sys.stderr.write(
+            f"\r\x1b[K  {count}/{of} {verdict.name} {verdict.seconds:.1f} s" + ("\n" if count == of else "")
+        )
         sys.stderr.flush()
 
 
