@@ -73,11 +73,10 @@ class Way:
 
 @dataclass(frozen=True)
 class _Undisturbed:
-    """What comes of an example when nothing happens: what our records say, what is at the targets, what is noise."""
+    """What comes of an example when nothing happens: what our records say, what is at the targets."""
 
     findings: Findings
     facts: Facts
-    noise: frozenset[str]
 
 
 class Certifier:
@@ -90,16 +89,23 @@ class Certifier:
         self._runs = 0
 
     def ways(self, plan: Plan, number: int, example: ExampleDocument) -> Iterator[tuple[Way, "Trial"]]:
-        """The ways of an example, each run undisturbed, twice. Nothing was done if the order is refused."""
+        """The ways of an example, there and, if it is fulfilled and can be undone, back; each is run undisturbed.
+
+        Raises CannotCertify.
+        """
         subject = Subject(one_by_one(plan), {})
-        fulfilled = True
-        for back in (False, True) if any(step.undo for step in plan.steps) else (False,):
-            if not fulfilled:
-                return
-            trial = Trial(self, subject, example, back=back)
-            boundaries = trial.run_undisturbed()
-            fulfilled = trial.undisturbed.findings.state == RequestState.FULFILLED
-            yield Way(number, example.name, back, tuple(all_boundaries(boundaries))), trial
+        there, back = (Trial(self, subject, example, back=way) for way in (False, True))
+        undoable, fulfilled = any(step.undo for step in plan.steps), False
+        for _ in range(2):  # what differs between the two is noise
+            job = there.begun()
+            fulfilled = there.learn(job).state == RequestState.FULFILLED
+            if undoable and fulfilled:
+                (job.folder / PASSED).unlink()
+                back.learn(replace(job, back=True))
+            shutil.rmtree(job.folder)
+        for trial in (there, back) if undoable and fulfilled else (there,):
+            boundaries = tuple(all_boundaries(trial.boundaries))
+            yield Way(number, example.name, trial is back, boundaries), trial
 
     def fresh_folder(self) -> Path:
         """A folder for one run."""
@@ -120,7 +126,7 @@ class Certifier:
         """Make the records of a run."""
         code = in_process(lambda: publish(job, self._around), job.folder / WORDS)
         if code != 0:
-            raise CannotCertify(f"the records of a run cannot be made: {_last_words(job.folder)}")
+            raise CannotCertify(f"The records of a run cannot be made: {_last_words(job.folder)}")
 
     def work(self, job: Job) -> int:
         """Have a process do a job; how it ended."""
@@ -136,22 +142,31 @@ class Trial:
         self._example = example
         self._back = back
         self._template: Path | None = None
+        self._learnt: list[_Undisturbed] = []
+        self.boundaries: list[Boundary] = []
 
-    def run_undisturbed(self) -> Sequence[Boundary]:
-        """Run it twice: what comes of it, and the boundaries it passes. Raises CannotCertify."""
-        one, other = (self._run_once() for _ in range(2))
-        if [found.name for found in one[2]] != [found.name for found in other[2]]:
-            apart = set(one[2]) ^ set(other[2])
+    def learn(self, job: Job) -> Findings:
+        """Run it undisturbed: what comes of it, and the boundaries that it passes. Raises CannotCertify."""
+        code = self._certifier.work(job)
+        findings = Findings.read(job.folder)
+        if code != 0 or findings is None:
+            raise CannotCertify(f"An undisturbed run of {self._example.name!r} failed: {_last_words(job.folder)}")
+        way = "undo/" if self._back else ""
+        seen = [Boundary(f"{way}{one.name}", one.what) for one in passed(job.folder / PASSED)]
+        if self._learnt and seen != self.boundaries:
+            apart = sorted({one.name for one in seen} ^ {one.name for one in self.boundaries})
             raise CannotCertify(
-                f"Two undisturbed runs of {self._example.name!r} differ: {sorted(b.name for b in apart)}."
+                f"Two undisturbed runs of {self._example.name!r} pass other boundaries ({', '.join(apart[:5])}), so none"
+                " can be named. Is the machine too busy, or does the model go another way each time?"
             )
-        self.undisturbed = _Undisturbed(one[0], one[1], volatile_paths(one[1], other[1]))
-        return one[2]
+        self.boundaries = seen
+        self._learnt.append(_Undisturbed(findings, self._certifier.facts(findings.request)))
+        return findings
 
     def run_for(self, name: str, boundary: Boundary) -> Verdict:
         """Run it to the boundary, where the process is killed or the world disturbed; go on; judge what there is."""
         began = time.monotonic()
-        job = self._begun()
+        job = self.begun()
         known = descendants(os.getpid())
         last = replace(job, retries=not boundary.kills)
         problems: list[str] = []
@@ -177,7 +192,8 @@ class Trial:
         return Verdict(name, boundary, outcome, tuple(problems), time.monotonic() - began)
 
     def _judged(self, found: Findings) -> tuple[Outcome, list[str]]:
-        expected, facts = self.undisturbed, self._certifier.facts(found.request)
+        expected, other = self._learnt
+        facts = self._certifier.facts(found.request)
         problems = list(found.amiss)
         if found.state == RequestState.ON_HOLD and found.must_hold:
             return Outcome.HELD, problems + surplus(expected.facts, facts)
@@ -188,21 +204,11 @@ class Trial:
             problems.append(f"its steps ended otherwise: {sorted(apart)}")
         if found.left_over != expected.findings.left_over:
             problems.append(f"left over: {found.left_over}, undisturbed {expected.findings.left_over}")
-        return Outcome.SURVIVED, problems + differences(expected.facts, facts, expected.noise)
+        return Outcome.SURVIVED, problems + differences(
+            expected.facts, facts, volatile_paths(expected.facts, other.facts)
+        )
 
-    def _run_once(self) -> tuple[Findings, Facts, list[Boundary]]:
-        job = self._begun()
-        code = self._certifier.work(job)
-        findings = Findings.read(job.folder)
-        if code != 0 or findings is None:
-            raise CannotCertify(f"an undisturbed run failed: {_last_words(job.folder)}")
-        facts, boundaries = self._certifier.facts(findings.request), passed(job.folder / PASSED)
-        shutil.rmtree(job.folder)
-        if not self._back:
-            return findings, facts, boundaries
-        return findings, facts, [Boundary(f"undo/{one.name}", one.what) for one in boundaries]
-
-    def _begun(self) -> Job:
+    def begun(self) -> Job:
         """The targets as new, and records with the model published; for the way back, the way there gone."""
         plan = self._subject.plan
         self._certifier.renew(plan)
@@ -215,7 +221,7 @@ class Trial:
         if self._back:
             code = self._certifier.work(replace(job, back=False))
             if code != 0:
-                raise CannotCertify(f"an undisturbed run failed: {_last_words(folder)}")
+                raise CannotCertify(f"An undisturbed run of {self._example.name!r} failed: {_last_words(folder)}")
             (folder / PASSED).unlink()
         return job
 

@@ -33,7 +33,7 @@ class FaultyProxy:
 
             def handle_any(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                fault = proxy._fault_for(self._request(body))  # noqa: SLF001 - one thing in two classes
+                fault = proxy._fault_for(self._request(body))
                 if fault is Fault.THROTTLED:
                     error = throttled(self._request(body))
                     self._answer(error.status, {"Content-Type": error.content_type, **error.headers}, error.body)

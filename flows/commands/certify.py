@@ -1,5 +1,6 @@
 """`orderly certify`: models, killed at every boundary."""
 
+import random
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,7 +11,7 @@ import typer
 from rich.console import Console
 
 from flows.certification.boundaries import Boundary
-from flows.certification.certifying import Certifier, Outcome, Trial, Verdict, Way, certifier, chosen
+from flows.certification.certifying import Certifier, Outcome, Verdict, Way, certifier, chosen
 from flows.commands.exits import OK, REFUSED, USAGE, CommandFailed
 from flows.commands.models import compile_one, find_model, load_models
 from flows.commands.output import AsJson, console, write_json
@@ -19,6 +20,7 @@ from flows.wiring import Application
 from request_models.diagnostics import render_text
 from request_models.loading import ModelSource
 from request_models.plan import Plan
+from request_models.schema import ExampleDocument
 
 app = typer.Typer(add_completion=False)
 
@@ -51,8 +53,10 @@ def run_certify(
     only: Annotated[
         str | None, typer.Option(help="Only this boundary, as a failure names it.", metavar="BOUNDARY")
     ] = None,
-    sample: Annotated[int | None, typer.Option(min=1, help="Only so many boundaries of each model.")] = None,
-    seed: Annotated[int, typer.Option(help="Which boundaries --sample draws.")] = 1,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Only so many boundaries of each model, of one example.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Which ones --sample draws.")] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Run models in the sandbox, killing the worker at every boundary, and see that nothing is lost or done twice.
@@ -99,17 +103,18 @@ def _certify(
 ) -> Certificate:
     only, sample, seed = wanted
     certificate = Certificate(source.model, source.file)
-    ways: list[tuple[Way, Trial]] = []
+    runnable: list[tuple[int, ExampleDocument]] = []
     for number, example in enumerate(source.document.examples, 1):
         why = estate.skips(plan, example)
-        if why is None and only is not None and not only.startswith(f"{number}/"):
-            continue
         if why is None and example.then.state == "refused":
             why = "its order is refused, so nothing is run"
         if why is not None:
             certificate.skipped.append((example.name, why))
-        else:
-            ways += ready.ways(plan, number, example)
+        elif only is None or only.startswith(f"{number}/"):
+            runnable.append((number, example))
+    if sample is not None and runnable:
+        runnable = [random.Random(seed).choice(runnable)]  # noqa: S311 - to be had again by the seed
+    ways = [way for number, example in runnable for way in ready.ways(plan, number, example)]
     found = [(way.name(boundary), trial, boundary) for way, trial in ways for boundary in way.boundaries]
     certificate.boundaries = len(found)
     names = chosen([name for name, _, _ in found], sample, seed) if only is None else {only}

@@ -138,7 +138,7 @@ def _keep_aws_policies() -> None:
             policy.attachment_count = 0  # all of them that a request can change
         return list(kept[place])
 
-    IAMBackend._init_aws_policies = policies  # type: ignore[method-assign]  # noqa: SLF001 - as above
+    setattr(IAMBackend, read.__name__, policies)
 
 
 class _Clock:
