@@ -3,7 +3,7 @@
     commit:7:before    right before the 7th commit of the process      effect:create:before   right before the call
     commit:7:after     right after it                                  effect:create:after    right after it
     effect:create:throttled | reset     the call is turned away, or its connection reset before anything is done
-    effect:create:timeout | lost        the call has its effect, and its answer does not come, or the connection is reset
+    effect:create:timeout | lost        the call has its effect; its answer does not come, or the connection is reset
 
 The second call of a step is `effect:create#2:...`. Boundaries of the way back begin with `undo/`.
 """

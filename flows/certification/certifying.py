@@ -156,8 +156,8 @@ class Trial:
         if self._learnt and seen != self.boundaries:
             apart = sorted({one.name for one in seen} ^ {one.name for one in self.boundaries})
             raise CannotCertify(
-                f"Two undisturbed runs of {self._example.name!r} pass other boundaries ({', '.join(apart[:5])}), so none"
-                " can be named. Is the machine too busy, or does the model go another way each time?"
+                f"Two undisturbed runs of {self._example.name!r} pass other boundaries ({', '.join(apart[:5])}), so"
+                " that none can be named. Is the machine too busy, or does the model go another way each time?"
             )
         self.boundaries = seen
         self._learnt.append(_Undisturbed(findings, self._certifier.facts(findings.request)))

@@ -20,91 +20,22 @@ _NOT_PASSED_ON = frozenset({"connection", "transfer-encoding", "keep-alive", "ex
 
 
 class FaultyProxy:
-    """Listens on a socket that listens already, so that the address outlives the process. Use `with`."""
+    """Listens on a socket that listens already, so that the address outlives the process; ends with the process."""
 
     def __init__(self, listener: socket.socket, upstream: str) -> None:
         self._armed: Fault | None = None
         self._lock = threading.Lock()
-        host, port = urlsplit(upstream).netloc.rsplit(":", 1)
-        proxy = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                fault = proxy._fault_for(self._request(body))
-                if fault is Fault.THROTTLED:
-                    error = throttled(self._request(body))
-                    self._answer(error.status, {"Content-Type": error.content_type, **error.headers}, error.body)
-                    return
-                if fault is Fault.RESET:
-                    self._reset()
-                    return
-                status, headers, answer = self._forward(body)
-                if fault is Fault.TIMEOUT:
-                    time.sleep(SILENT_SECONDS)
-                elif fault is Fault.LOST:
-                    self._reset()
-                else:
-                    self._answer(status, headers, answer)
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = do_OPTIONS = handle_any
-
-            def _request(self, body: bytes) -> AwsRequest:
-                path, _, query = self.path.partition("?")
-                headers = {name.lower(): value for name, value in self.headers.items()}
-                return AwsRequest(self.command, path, query, headers, body)
-
-            def _forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-                connection = http.client.HTTPConnection(host, int(port), timeout=SILENT_SECONDS)
-                try:
-                    kept = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_PASSED_ON}
-                    connection.request(self.command, self.path, body, kept)
-                    answer = connection.getresponse()
-                    return answer.status, dict(answer.getheaders()), answer.read()
-                finally:
-                    connection.close()
-
-            def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    if name.lower() not in _NOT_PASSED_ON or (name.lower() == "content-length" and not body):
-                        self.send_header(name, value)
-                if body or "Content-Length" not in headers:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def _reset(self) -> None:
-                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                self.close_connection = True
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
-                return
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            block_on_close = False
-
-            def shutdown_request(self, request: Any) -> None:
-                self.close_request(request)  # without a farewell, so that a reset is one
-
-            def handle_error(self, request: object, client_address: object) -> None:
-                return
-
-        self._server = Server(("127.0.0.1", 0), Handler, bind_and_activate=False)
-        self._server.socket.close()
-        self._server.socket = listener
-        self._server.server_address = listener.getsockname()
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True, name="faulty-proxy").start()
+        self.upstream = urlsplit(upstream).netloc
+        server = _Server(self, listener)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True, name="faulty-proxy").start()
 
     def arm(self, fault: Fault) -> None:
         """Disturb the next request that may change something."""
         with self._lock:
             self._armed = fault
 
-    def _fault_for(self, request: AwsRequest) -> Fault | None:
+    def fault_for(self, request: AwsRequest) -> Fault | None:
+        """How a request is to be disturbed."""
         with self._lock:
             if self._armed is None:
                 return None
@@ -113,3 +44,81 @@ class FaultyProxy:
                 return None
             fault, self._armed = self._armed, None
             return fault
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, proxy: FaultyProxy, listener: socket.socket) -> None:
+        super().__init__(listener.getsockname(), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.proxy = proxy
+
+    def shutdown_request(self, request: Any) -> None:
+        self.close_request(request)  # without a farewell, so that a reset is one
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        return  # whoever asked has given up, or was killed
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def __getattr__(self, name: str) -> Any:
+        """One way for every method: `do_GET`, `do_PUT`, ..."""
+        if name.startswith("do_"):
+            return self._handle
+        raise AttributeError(name)
+
+    def _handle(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path, _, query = self.path.partition("?")
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = AwsRequest(self.command, path, query, headers, body)
+        server = self.server
+        assert isinstance(server, _Server)
+        fault = server.proxy.fault_for(request)
+        if fault is Fault.THROTTLED:
+            error = throttled(request)
+            self._answer(error.status, {"Content-Type": error.content_type, **error.headers}, error.body)
+            return
+        if fault is Fault.RESET:
+            self._reset()
+            return
+        answer = self._forwarded(server.proxy.upstream, body)
+        if fault is Fault.TIMEOUT:
+            time.sleep(SILENT_SECONDS)
+        elif fault is Fault.LOST:
+            self._reset()
+        else:
+            self._answer(*answer)
+
+    def _forwarded(self, upstream: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection(upstream, timeout=SILENT_SECONDS)
+        try:
+            kept = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_PASSED_ON}
+            connection.request(self.command, self.path, body, kept)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            if name.lower() not in _NOT_PASSED_ON:
+                self.send_header(name, value)
+        # The answer to HEAD says how long a body would be that it does not have.
+        told = {name.lower(): value for name, value in headers.items()}.get("content-length")
+        self.send_header("Content-Length", str(len(body)) if body or told is None else told)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name
+        return

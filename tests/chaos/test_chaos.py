@@ -74,7 +74,7 @@ def test_nothing_is_lost_done_twice_or_left_over_whatever_is_killed(
                 estate.stop()
                 estate.application.close()
             with capsys.disabled():
-                print(table)
+                print(table)  # noqa: T201 - the figures are what it is run for
 
         if database == "sqlite":
             run(None)
