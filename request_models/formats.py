@@ -114,7 +114,10 @@ def compiled_pattern(pattern: str) -> regress.Regex | None:
 
 def is_soon_matched(pattern: str, length: int) -> bool:
     """Whether looking for a pattern in a text of a length ends soon; the engine itself knows no limit."""
-    return length <= _SHORT or compiled_pattern(pattern) is None or judge_pattern(pattern).is_bounded(length)
+    if compiled_pattern(pattern) is None:
+        return True
+    judgement = judge_pattern(pattern)
+    return judgement.is_bounded(length) or (length <= _SHORT and judgement.ends)
 
 
 def matches_pattern(pattern: str, text: str) -> bool:
@@ -128,4 +131,4 @@ def matches_pattern(pattern: str, text: str) -> bool:
 
 
 _SHORT = 16
-"""So many characters are soon looked through whatever the pattern is."""
+"""So many characters are soon looked through by any pattern that ends."""
