@@ -10,11 +10,10 @@ from functools import lru_cache
 from uuid import UUID
 
 import regress
-from rfc3986_validator import validate_rfc3986
 
 from request_models.durations import parse_duration
 from request_models.errors import DurationError
-from request_models.pattern_judging import judge_pattern
+from request_models.pattern_judging import judge_pattern, surely_ends
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -73,6 +72,8 @@ def _is_uuid(text: str) -> bool:
 
 
 def _is_uri(text: str, rule: str) -> bool:
+    from rfc3986_validator import validate_rfc3986  # noqa: PLC0415 - it compiles long patterns; few models have URIs
+
     # The library's pattern ends in `$`, which lets a final line end pass.
     return not text.endswith("\n") and validate_rfc3986(text, rule=rule) is not None
 
@@ -116,8 +117,7 @@ def is_soon_matched(pattern: str, length: int) -> bool:
     """Whether looking for a pattern in a text of a length ends soon; the engine itself knows no limit."""
     if compiled_pattern(pattern) is None:
         return True
-    judgement = judge_pattern(pattern)
-    return judgement.is_bounded(length) or (length <= _SHORT and judgement.ends)
+    return (length <= _SHORT and surely_ends(pattern)) or judge_pattern(pattern).is_bounded(length)
 
 
 def matches_pattern(pattern: str, text: str) -> bool:

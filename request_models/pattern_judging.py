@@ -72,14 +72,19 @@ class Judgement:
 def judge_pattern(pattern: str) -> Judgement:
     """What a valid ECMA-262 pattern, searched for anywhere in a text, may cost at worst."""
     try:
-        tree = parse_pattern(pattern)
+        found = _Judge().searched(parse_pattern(pattern))
     except NotJudged as error:
-        return Judgement(Growth.NOT_JUDGED, why=str(error), ends=False)
-    ends = not _loops_over_the_empty(tree)
+        found = Judgement(Growth.NOT_JUDGED, why=str(error))
+    return replace(found, ends=surely_ends(pattern))
+
+
+@lru_cache(maxsize=8192)
+def surely_ends(pattern: str) -> bool:
+    """Whether a match of a valid ECMA-262 pattern is sure to end at all (`Judgement.ends`); much sooner said."""
     try:
-        return replace(_Judge().searched(tree), ends=ends)
-    except NotJudged as error:
-        return Judgement(Growth.NOT_JUDGED, why=str(error), ends=ends)
+        return not _loops_over_the_empty(parse_pattern(pattern))
+    except NotJudged:
+        return False
 
 
 class _Exponential(Exception):
