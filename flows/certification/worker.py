@@ -30,6 +30,7 @@ from flows.records.rows import EffectRow, RequestRow
 from flows.records.states import EffectState, RequestState
 from flows.records.watched import WatchedRecords
 from flows.settings import ClaimSettings, Settings, WorkerSettings
+from flows.undo_ledger import is_undo
 from request_models.actions import ActionCall, ActionResult, EffectClass
 from request_models.json_values import JsonValue
 from request_models.schema import ExampleDocument
@@ -195,7 +196,11 @@ def _findings(world: World, request_id: str) -> Findings:
             request=request_id,
             state=request.state.value,
             reason=request.state_reason,
-            steps={f"{row.path}[{row.item_key}]": row.state.value for row in tx.steps.all(request_id)},
+            steps={
+                f"{row.path}[{row.item_key}]": row.state.value
+                for row in tx.steps.all(request_id)
+                if not is_undo(row.path)  # a call of an undo may fail, where it is proved that nothing is left
+            },
             unknown=tuple(effect.path for effect in unknown),
             must_hold=any(_may_not_be_repeated(tx, world.registry, request_id, effect) for effect in unknown),
             left_over=() if undo is None else tuple(one.what for one in undo.left_over),
