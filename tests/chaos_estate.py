@@ -28,6 +28,7 @@ from private_postgres import PrivatePostgres
 from waiting import wait_until
 
 MARK = "ORDERLY_CHAOS"
+KINDS = ("a flow run", "worker", "keeper", "api", "prefect", "database")
 PARTS = ("prefect", "api", "keeper", "worker")
 
 
@@ -168,6 +169,8 @@ class Havoc(threading.Thread):
         self._pick = random.Random(seed)
         self._every = every
         self._over = threading.Event()
+        # Each kind once, in some order; then by chance.
+        self._first = self._pick.sample(KINDS, len(KINDS))
         self.broke: BaseException | None = None
 
     def run(self) -> None:
@@ -183,9 +186,7 @@ class Havoc(threading.Thread):
         self.join()
 
     def _strike(self) -> None:
-        what = self._pick.choices(
-            ("a flow run", "worker", "keeper", "api", "prefect", "database"), (6, 2, 3, 2, 1, 1.5)
-        )[0]
+        what = self._first.pop() if self._first else self._pick.choices(KINDS, (6, 2, 3, 2, 1, 1.5))[0]
         away = self._pick.uniform(0.0, 2.0)
         if what == "a flow run":
             self._estate.kill_a_run(self._pick)

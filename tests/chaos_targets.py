@@ -32,7 +32,7 @@ def die_at(when, folder, name):
     """Once, where the test wants it."""
     point = folder / f"kill-{when}-{name}"
     try:
-        point.unlink()
+        point.rename(folder / "killed")
     except FileNotFoundError:
         return
     os.kill(os.getpid(), 9)
@@ -109,6 +109,11 @@ class Folder:
 
     def kill_at(self, when: str, name: str) -> None:
         (self.path / f"kill-{when}-{name}").touch()
+
+    @property
+    def killed(self) -> bool:
+        """Whether its kill point was reached."""
+        return (self.path / "killed").exists()
 
     def effects(self) -> Counter[str]:
         """How often each name had its effect, those taken back left out."""

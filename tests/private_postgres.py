@@ -33,7 +33,10 @@ class PrivatePostgres:
 
     @property
     def url(self) -> str:
-        return f"postgresql://orderly@127.0.0.1:{self.port}/orderly"
+        return self._url_of("orderly")
+
+    def _url_of(self, database: str) -> str:
+        return f"postgresql://orderly@127.0.0.1:{self.port}/{database}"
 
     def make(self) -> None:
         self.folder.mkdir()
@@ -41,7 +44,7 @@ class PrivatePostgres:
             shutil.chown(self.folder, self._user)
         self._run("initdb", "-D", self._data, "-A", "trust", "-U", "orderly", "--no-locale", "-E", "UTF8", "--no-sync")
         self.start()
-        with psycopg.connect(self.url.replace("/orderly", "/postgres"), autocommit=True) as admin:
+        with psycopg.connect(self._url_of("postgres"), autocommit=True) as admin:
             admin.execute("CREATE DATABASE orderly")
 
     def start(self) -> None:
@@ -82,7 +85,7 @@ class PrivatePostgres:
                     stderr=log,
                     start_new_session=True,
                 )
-        psycopg.connect(self.url.replace("/orderly", "/postgres"), connect_timeout=2).close()
+        psycopg.connect(self._url_of("postgres"), connect_timeout=2).close()
         return True
 
     def _run(self, program: str, *arguments: str) -> None:
