@@ -19,6 +19,7 @@ from flows.records.database import READ_ONLY, open_engine, translated_errors
 from flows.records.effects import Effects
 from flows.records.errors import RecordsBusy
 from flows.records.events import Events
+from flows.records.history import History
 from flows.records.idempotency import Idempotency
 from flows.records.keyring import Keyring
 from flows.records.outbox import Outbox
@@ -67,6 +68,7 @@ class Transaction:
         self.undos = Undos(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
+        self.history = History(connection)
 
 
 class Records:
