@@ -1,0 +1,89 @@
+"""A value of an input with which requests fail: it should not be possible to order it."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from flows.review.findings import Edit, Finding, Operation, Prediction, Test
+from flows.review.gates import Gate
+from flows.review.statistics.intervals import p_more_often, share
+from flows.review.statistics.shrinkage import prior_of
+from flows.review.subject import Subject
+from request_models.json_values import canonical_json
+
+NAME = "input_value_fails"
+_MOST_VALUES = 60
+_LEAST_OF_A_VALUE = 8
+_CLEAR = 0.01
+"""A p value with which a value counts as found, so that others are judged without its rows."""
+
+
+def look(subject: Subject, gate: Gate) -> Iterator[Test]:
+    """Each value against the rest. The strongest explains its rows; the next is sought among the others."""
+    rows = [(inputs, failed) for _, _, failed, inputs in subject.inputs]
+    names = [name for name, schema in subject.input_schemas.items() if not schema.get("writeOnly")]
+    first = True
+    while True:
+        tests = sorted(_tests(rows, names), key=lambda one: (one[0], one[1], canonical_json(one[2])))
+        strong = [one for one in tests if one[3] >= gate["least"] and one[3] / one[4] > gate["rate"]]
+        rates = [(failed, count) for *_, failed, count in tests]
+        for p, name, value, failed, count in tests if first else strong[:1]:
+            chosen = bool(strong) and (name, value) == (strong[0][1], strong[0][2])
+            yield Test(p, chosen, partial(_finding, subject, p, name, value, failed, count, rates))
+        first = False
+        if not strong or strong[0][0] > _CLEAR:
+            return
+        _, name, value, _, _ = strong[0]
+        rows = [row for row in rows if row[0].get(name) != value]
+
+
+def _tests(rows: list[tuple[dict[str, Any], bool]], names: list[str]) -> Iterator[tuple[float, str, Any, int, int]]:
+    total, all_failed = len(rows), sum(failed for _, failed in rows)
+    for name in names:
+        counts: dict[bytes, list[Any]] = {}
+        for inputs, failed in rows:
+            value = inputs.get(name)
+            if isinstance(value, str | int | float):
+                one = counts.setdefault(canonical_json(value), [value, 0, 0])
+                one[1] += failed
+                one[2] += 1
+        if len(counts) > _MOST_VALUES or len(counts) < 2:
+            continue
+        for value, failed, count in counts.values():
+            if count >= _LEAST_OF_A_VALUE:
+                yield p_more_often(failed, count, all_failed - failed, total - count), name, value, failed, count
+
+
+def _finding(
+    subject: Subject, p: float, name: str, value: Any, failed: int, count: int, others: list[tuple[int, int]]
+) -> Finding:
+    allowed = subject.input_schemas[name].get("enum")
+    edit = (
+        Edit(Operation.SET, f"inputs.{name}.enum", [one for one in allowed if one != value])
+        if isinstance(allowed, list | tuple)
+        else Edit(Operation.SET, f"inputs.{name}.not", {"enum": [value]})
+    )
+    rate = prior_of(others).posterior(failed, count)
+    exact = share(failed, count)
+    return subject.finding(
+        NAME,
+        f"With {name} = {value!r}, {failed} of {count} requests failed.",
+        edit,
+        subject.evidence_of_requests(
+            f"{failed} of {count} failed ({exact.low:.0%} to {exact.high:.0%}).",
+            "plan_digest = ? AND json_extract_string(inputs, ?) = ?",
+            [subject.digest, f"$.{name}", str(value) if not isinstance(value, bool) else str(value).lower()],
+            failed=failed,
+            requests=count,
+        ),
+        Prediction(
+            "requests that fail late and would be refused at once, per hundred with that value",
+            "requests",
+            100 * rate.estimate,
+            100 * rate.low,
+            100 * rate.high,
+        ),
+        risk=f"{count - failed} requests with that value were fulfilled; their requesters could not order it.",
+        p_value=p,
+        owner=subject.plan.owners.accountable if subject.plan is not None else None,
+    )

@@ -1,0 +1,106 @@
+"""One review: every model looked at by every detector, all their tests taken as one family."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from flows.errors import OrderlyError
+from flows.review.detectors import detectors
+from flows.review.findings import Finding, Test
+from flows.review.gates import Gates
+from flows.review.statistics.families import discoveries, spent
+from flows.review.subject import Subject
+from flows.review.warehouse import Doubt, Warehouse
+
+_MOMENTS = (
+    ("requests", ("submitted", "started", "ended", "closed_at")),
+    ("steps", ("queued", "started", "ended")),
+    ("touches", ("started", "ended")),
+    ("approvals", ("asked", "decided")),
+)
+
+
+class UnknownReviewModel(OrderlyError):
+    """A model that the history knows nothing of."""
+
+    def __init__(self, model: str, known: Iterable[str]) -> None:
+        super().__init__(f"The history holds no request of {model!r}. It holds: {', '.join(known) or 'none'}.")
+
+
+@dataclass(frozen=True)
+class Review:
+    """What came of a review. `tests` were made; `silent` says of which models nothing could be told, and why."""
+
+    findings: tuple[Finding, ...]
+    tests: int
+    requests: Mapping[str, int]
+    silent: Mapping[str, str]
+    doubts: tuple[Doubt, ...]
+    number: int
+    rate: float
+
+
+Progress = Callable[[str], None]
+
+
+def review(
+    history: Warehouse, gates: Gates, models: Iterable[str] = (), *, number: int = 1, progress: Progress | None = None
+) -> Review:
+    """Look through a history. `number` counts the reviews of it, for each may spend less than the one before.
+
+    Raises UnknownReviewModel.
+    """
+    until = last_moment(history)
+    known: dict[str, int] = dict(
+        history.rows("SELECT model, count(*) FROM requests WHERE model IS NOT NULL GROUP BY 1 ORDER BY 1")
+    )
+    wanted = list(models) or list(known)
+    for model in wanted:
+        if model not in known:
+            raise UnknownReviewModel(model, known)
+    tests: list[tuple[str, int, Test]] = []
+    silent: dict[str, str] = {}
+    for model in wanted:
+        if progress is not None:
+            progress(model)
+        subject = Subject.of(history, model, until)
+        made = _look(subject, gates)
+        tests += [(model, place, test) for place, test in enumerate(made)]
+        if not made:
+            silent[model] = _why_silent(subject)
+    rate = gates.family.false_discovery_rate
+    if gates.family.spent_across_reviews:
+        rate = spent(rate, number)
+    discovered = discoveries([test.p_value for _, _, test in tests], rate)
+    held: dict[str, list[int]] = {}
+    for (model, place, test), found in zip(tests, discovered, strict=True):
+        if found and test.passes:
+            held.setdefault(model, []).append(place)
+    findings = [
+        one for model, places in held.items() for one in _made(Subject.of(history, model, until), gates, places)
+    ]
+    ordered = sorted(findings, key=lambda one: (one.model, one.p_value, one.id))
+    counts = {model: known[model] for model in wanted}
+    return Review(tuple(ordered), len(tests), counts, silent, history.doubts, number, rate)
+
+
+def last_moment(history: Warehouse) -> int:
+    """The last moment that a history tells of; 0 for one that tells of none."""
+    columns = [f"(SELECT max({name}) FROM {table})" for table, names in _MOMENTS for name in names]
+    (latest,) = history.one(f"SELECT greatest({', '.join(f'coalesce({one}, 0)' for one in columns)})")
+    return int(latest)
+
+
+def _look(subject: Subject, gates: Gates) -> list[Test]:
+    return [test for name, detector in detectors().items() for test in detector(subject, gates.detectors[name])]
+
+
+def _made(subject: Subject, gates: Gates, places: list[int]) -> list[Finding]:
+    """The findings of the tests that hold. Their evidence is read from the subject's tables, so these are made again."""
+    again = _look(subject, gates)
+    return [again[place].finding() for place in places]
+
+
+def _why_silent(subject: Subject) -> str:
+    if subject.plan is None:
+        return "its plan is not in the history, and what can be said without is too little to test"
+    return f"{subject.current} requests of its current version are too few to tell anything"
