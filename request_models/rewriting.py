@@ -80,6 +80,25 @@ def together(text: str, steps: Sequence[str]) -> str:
     return _spliced(text, start, end, "\n".join([f"{indent}- parallel:", *lines]))
 
 
+def move_to_prerequisites(text: str, place: str) -> str:
+    """Make a step that reads a prerequisite: what is not part of one (a title, a condition) is left behind."""
+    node, rest = _reach(_root(text), place.split("."))
+    if rest or not isinstance(node, MappingNode):
+        raise CannotRewrite(f"There is no `{place}` in the model.")
+    step = YAML(typ="safe", pure=True).load(text[node.start_mark.index : _end(text, node)]) if node.flow_style else None
+    if step is None:
+        column = " " * node.start_mark.column
+        step = YAML(typ="safe", pure=True).load(column + text[node.start_mark.index : _end(text, node)])
+    kept = {key: step[key] for key in ("id", "uses", "with", "target", "expect", "otherwise", "timeout") if key in step}
+    without = drop(text, place)
+    if _reach(_root(without), ["prerequisites"])[1]:
+        root = _root(without)
+        blocks = next(key for key, _ in root.value if key.value == "steps")
+        at = blocks.start_mark.index
+        return _spliced(without, at, at, f"prerequisites:\n  - {written(kept)}\n")
+    return append(without, "prerequisites", kept)
+
+
 def written(value: JsonValue) -> str:
     """A value as YAML in one line; texts without quotes only where nothing else can be read in them."""
     match value:
@@ -242,6 +261,7 @@ OPERATIONS: Mapping[str, Callable[[str, str, Any], str]] = {
     "set": put,
     "remove": lambda text, place, _: drop(text, place),
     "append": append,
+    "move": lambda text, place, _: move_to_prerequisites(text, place),
     "parallel": lambda text, _, steps: together(text, steps),
 }
 """What can be done to a text, by name; each takes the text, the place and the value."""

@@ -21,6 +21,7 @@ from flows.records.errors import RecordsBusy
 from flows.records.events import Events
 from flows.records.history import History
 from flows.records.idempotency import Idempotency
+from flows.records.improvements import Improvements
 from flows.records.keyring import Keyring
 from flows.records.outbox import Outbox
 from flows.records.plans import Plans
@@ -69,6 +70,7 @@ class Transaction:
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
         self.history = History(connection)
+        self.improvements = Improvements(connection, clock)
 
 
 class Records:

@@ -1,9 +1,10 @@
 """What a detector says: a test that was made, and the finding if it holds, with all that a person needs to decide."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
+from typing import Any, cast
 
 from request_models.json_values import JsonValue, canonical_json
 
@@ -85,11 +86,15 @@ class Finding:
     def id(self) -> str:
         """The same finding of the same plan has the same id in every review."""
         about = [self.detector, self.model, self.plan_digest, asdict(self.edit)]
-        return hashlib.sha256(canonical_json(about)).hexdigest()[:10]  # type: ignore[arg-type]
+        return hashlib.sha256(canonical_json(cast(JsonValue, about))).hexdigest()[:10]
 
     def to_json(self) -> dict[str, JsonValue]:
         """All of it."""
-        return {"id": self.id, **asdict(self)}
+        written = {**asdict(self), "id": self.id}
+        return cast(
+            dict[str, JsonValue],
+            {**written, "evidence": {**asdict(self.evidence), "example": [*self.evidence.example]}},
+        )
 
 
 @dataclass(frozen=True)
@@ -99,3 +104,13 @@ class Test:
     p_value: float
     passes: bool
     finding: Callable[[], Finding] = field(repr=False)
+
+
+def finding_from_json(written: Mapping[str, JsonValue]) -> Finding:
+    """A finding as `Finding.to_json` wrote it. Raises KeyError or TypeError for anything else."""
+    given: dict[str, Any] = {name: written[name] for name in (one.name for one in fields(Finding))}
+    edit, evidence, prediction = dict(given["edit"]), dict(given["evidence"]), dict(given["prediction"])
+    given["edit"] = Edit(Operation(edit["operation"]), edit["path"], edit["value"])
+    given["evidence"] = Evidence(**{**evidence, "example": tuple(evidence["example"])})
+    given["prediction"] = Prediction(**{**prediction, "basis": Basis(prediction["basis"])})
+    return Finding(**given)

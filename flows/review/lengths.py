@@ -5,7 +5,17 @@ from datetime import timedelta
 
 from request_models.durations import parse_duration
 
-_STEPS = ((10, 1), (60, 5), (600, 30), (3600, 300), (36_000, 1800), (86_400, 3600), (864_000, 21_600))
+_STEPS = (
+    (10, 1),
+    (60, 5),
+    (300, 15),
+    (1800, 60),
+    (3600, 300),
+    (14_400, 600),
+    (36_000, 1800),
+    (86_400, 3600),
+    (864_000, 21_600),
+)
 
 
 def rounded_up(seconds: float) -> float:

@@ -39,6 +39,9 @@ class Review:
     rate: float
 
 
+EXPLAINED_BY = {"due_wrong": "worse_since_version"}
+"""A finding that another one of the same model explains: with the cause mended it would not be there."""
+
 Progress = Callable[[str], None]
 
 
@@ -97,7 +100,9 @@ def _look(subject: Subject, gates: Gates) -> list[Test]:
 def _made(subject: Subject, gates: Gates, places: list[int]) -> list[Finding]:
     """The findings of the tests that hold. Their evidence is read from the subject's tables, so these are made again."""
     again = _look(subject, gates)
-    return [again[place].finding() for place in places]
+    found = [again[place].finding() for place in places]
+    names = {one.detector for one in found}
+    return [one for one in found if EXPLAINED_BY.get(one.detector) not in names]
 
 
 def _why_silent(subject: Subject) -> str:

@@ -1,5 +1,6 @@
 """A history in DuckDB: read from its files, cleaned, and asked in SQL. The only importer of duckdb."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,14 @@ class Warehouse:
             (count,) = self.one(f"COPY ({query}) TO {quoted(str(target))} ({written})")
             counts[table.name] = int(count)
         return counts
+
+    def digest(self) -> str:
+        """A digest of what is in the history, whatever the order of its rows."""
+        parts = []
+        for table in TABLES.values():
+            columns = ", ".join(f'"{name}"' for name in table.names)
+            parts.append(self.one(f"SELECT count(*), bit_xor(hash({columns})), sum(hash({columns})) FROM {table.name}"))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
 
     def close(self) -> None:
         """Let go of the memory."""

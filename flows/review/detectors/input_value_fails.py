@@ -25,7 +25,7 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
     first = True
     while True:
         tests = sorted(_tests(rows, names), key=lambda one: (one[0], one[1], canonical_json(one[2])))
-        strong = [one for one in tests if one[3] >= gate["least"] and one[3] / one[4] > gate["rate"]]
+        strong = [one for one in tests if _is_strong(one[3], one[4], rows, gate)]
         rates = [(failed, count) for *_, failed, count in tests]
         for p, name, value, failed, count in tests if first else strong[:1]:
             chosen = bool(strong) and (name, value) == (strong[0][1], strong[0][2])
@@ -35,6 +35,14 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
             return
         _, name, value, _, _ = strong[0]
         rows = [row for row in rows if row[0].get(name) != value]
+
+
+def _is_strong(failed: int, count: int, rows: list[tuple[dict[str, Any], bool]], gate: Gate) -> bool:
+    """Whether so many fail that it matters, and clearly more than of the rest."""
+    of_rest = len(rows) - count
+    rest = (sum(fails for _, fails in rows) - failed) / of_rest if of_rest else 1.0
+    rate = failed / count
+    return failed >= gate["least"] and rate > gate["rate"] and rate > gate["times_the_rest"] * rest
 
 
 def _tests(rows: list[tuple[dict[str, Any], bool]], names: list[str]) -> Iterator[tuple[float, str, Any, int, int]]:

@@ -37,7 +37,9 @@ def main(arguments: list[str]) -> None:
     for what, scores in sums.items():
         found, others = sum(one.found for one in scores), sum(one.others for one in scores)
         of = sum(one.histories for one in scores)
-        sys.stdout.write(f"{what}: recall {found / of:.3f}, precision {found / max(1, found + others):.3f} ({of} histories)\n")
+        sys.stdout.write(
+            f"{what}: recall {found / of:.3f}, precision {found / max(1, found + others):.3f} ({of} histories)\n"
+        )
     for count in (500, 200):
         wrong = [(seed, found) for seed, found in nulls(count, range(wanted.nulls), gates) if found]
         sys.stdout.write(f"no defect, n={count}: {len(wrong)} of {wanted.nulls} have a finding\n")

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ WORK_MEDIAN = 6_000.0
 WORK_SIGMA = 0.28
 TELL_MEDIAN = 30.0
 TELL_SIGMA = 0.35
-PROTOTYPE = 3_000
+TIDY_MEDIAN = 900.0
+TIDY_SIGMA = 0.3
+PROTOTYPE = 2_000
 
 
 @dataclass
@@ -39,9 +42,7 @@ class Made:
 
 def supplier_limit(late: float) -> int:
     """What was agreed on: `late` of the work takes longer. Of the first attempt that succeeds."""
-    from statistics import NormalDist
-
-    return max(1, round(TELL_MEDIAN * np.exp(TELL_SIGMA * NormalDist().inv_cdf(1 - late))))
+    return max(1, round(TIDY_MEDIAN * np.exp(TIDY_SIGMA * NormalDist().inv_cdf(1 - late))))
 
 
 @cache
@@ -49,7 +50,7 @@ def due_of(world: World) -> int:
     """What is due, so that the 95th percentile of the time to fulfil is `due_ratio` of it in this world."""
     plain = replace(world, noise=False, approval_p90_of_due=world.approval_p90_of_due, queue_share=world.queue_share)
     due = 9_000.0
-    for _ in range(2):  # waits are shares of what is due, so it is found in two turns
+    for _ in range(5):  # waits are shares of what is due, so it is found turn by turn
         made = simulate(plain, PROTOTYPE, 1, round(due), all_seen=True)
         times = [
             (row["ended"] - row["submitted"]) / 1e6 for row in made.tables["requests"] if row["state"] == "fulfilled"
@@ -172,13 +173,26 @@ class _Simulation:
         wait = lognormal(self.random, p90 / np.exp(Z90 * 0.5), 0.5)
         refused = self._chance(world.refusal) and not (world.rule_covers and inputs["region"] == "a")
         approver = f"m{self.random.integers(0, 4)}"
-        row = {"request": key, "approval": "manager", "approver": approver, "asked": _us(when), "decided": _us(when + wait)}
+        row = {
+            "request": key,
+            "approval": "manager",
+            "approver": approver,
+            "asked": _us(when),
+            "decided": _us(when + wait),
+        }
         row["decision"] = "reject" if refused else "approve"
         return when + wait, "rejected" if refused else None, row
 
     def _work(  # noqa: C901 - the story of one request, told in order
-        self, key: str, now: float, inputs: dict[str, Any], second: bool, arrivals: int, when: float,
-        steps: list[dict[str, Any]], touches: list[dict[str, Any]],
+        self,
+        key: str,
+        now: float,
+        inputs: dict[str, Any],
+        second: bool,
+        arrivals: int,
+        when: float,
+        steps: list[dict[str, Any]],
+        touches: list[dict[str, Any]],
     ) -> tuple[float, str]:
         world = self.world
         scale = (world.ratio if second else 1.0) * {"a": 1.0, "b": 1.5, "c": 1.4}[inputs["region"]]
@@ -190,18 +204,44 @@ class _Simulation:
         usual = world.queue_share * self.due
         now += usual * (0.25 + 0.5 * min(arrivals - 1, 3)) if world.queue_share > 0.1 else usual * self.random.random()
 
-        def attempt(path: str, number: int, began: float, took: float, outcome: str, error: str | None = None, **more: Any) -> float:
+        def attempt(
+            path: str, number: int, began: float, took: float, outcome: str, error: str | None = None, **more: Any
+        ) -> float:
             steps.append(
-                {"request": key, "path": path, "item_key": "", "attempt": number, "action": "bench.act", "queued": _us(began),
-                 "started": _us(began), "ended": _us(began + took), "outcome": outcome, "error_class": error,
-                 "touched": False, **more}
+                {
+                    "request": key,
+                    "path": path,
+                    "item_key": "",
+                    "attempt": number,
+                    "action": "bench.act",
+                    "queued": _us(began),
+                    "started": _us(began),
+                    "ended": _us(began + took),
+                    "outcome": outcome,
+                    "error_class": error,
+                    "touched": False,
+                    **more,
+                }
             )
             return began + took
 
         def touch(kind: str, path: str, moment: float, label: str | None = None) -> None:
-            touches.append({"request": key, "path": path, "kind": kind, "actor": "p", "team": "ops", "started": _us(moment),
-                            "ended": _us(moment), "minutes": 5.0, "label": label})
+            touches.append(
+                {
+                    "request": key,
+                    "path": path,
+                    "kind": kind,
+                    "actor": "p",
+                    "team": "ops",
+                    "started": _us(moment),
+                    "ended": _us(moment),
+                    "minutes": 5.0,
+                    "label": label,
+                }
+            )
 
+        if self._chance(world.ad_hoc / 0.95):  # the others were refused before
+            touch("fix", "", now, f"Reset the badge #{self.random.integers(100, 999)}")
         number = 1
         failing = self._chance(world.unknown)
         while failing:
@@ -223,11 +263,17 @@ class _Simulation:
             now = attempt("fit", 2, now, 20, "made", touched=True)
         else:
             now = attempt("fit", 1, now, lognormal(self.random, 20, 0.3), "made")
-        if self._chance(world.skipped):
+        if self._chance(world.skipped / 0.86):  # so many come so far
             now = attempt("tidy", 1, now, 10, "failed", "permanent")
             touch("skip", "tidy", now)
         else:
-            now = attempt("tidy", 1, now, lognormal(self.random, 15, 0.3), "already_so" if self._chance(world.tidy_unchanged) else "changed")
+            now = attempt(
+                "tidy",
+                1,
+                now,
+                lognormal(self.random, TIDY_MEDIAN, TIDY_SIGMA),
+                "already_so" if self._chance(world.tidy_unchanged) else "changed",
+            )
         if self.pair:
             # Each takes as much; the one that is saved is `pair_share` of the whole.
             each = world.pair_share * (WORK_MEDIAN * scale * 1.04 + 1500) / (1 - 2 * world.pair_share)
@@ -239,12 +285,10 @@ class _Simulation:
         if self._chance(world.tell_fails):
             now = attempt("tell", 1, now, lognormal(self.random, TELL_MEDIAN / 2, TELL_SIGMA), "failed", "permanent")
             return now, "failed"
-        now = attempt("tell", 1, now, lognormal(self.random, TELL_MEDIAN, TELL_SIGMA), "made", supplier="acme")
+        now = attempt("tell", 1, now, lognormal(self.random, TELL_MEDIAN, TELL_SIGMA), "made")
         if self._chance(world.late):
             return attempt("late", 1, now, 2, "failed", "rejected"), "failed"
         now = attempt("late", 1, now, 2, "read")
-        if self._chance(world.ad_hoc):
-            touch("fix", "", now, f"Reset the badge #{self.random.integers(100, 999)}")
         fails = world.zone_fails if world.zone_fails and inputs["zone"] == "z3" else world.stops
         if self._chance(fails):
             if self._chance(world.cleaned):
@@ -291,5 +335,3 @@ def pause_p75(world: World) -> float:
 
 def p95(world: World) -> float:
     return world.due_ratio * due_of(world)
-
-

@@ -32,7 +32,7 @@ kind: resource
 service: bench
 owners: {{accountable: bench-owner, responsible: [ops]}}
 suppliers:
-  - {{name: acme, agreement: silver, within: PT{within}S, allowance: 0.05, steps: [tell]}}
+  - {{name: acme, agreement: silver, within: PT{within}S, allowance: 0.05, steps: [tidy]}}
 inputs:
   region: {{type: string, enum: [a, b, c]}}
   tier: {{type: string, enum: [basic, plus]}}
@@ -73,8 +73,7 @@ steps:
 @cache
 def actions() -> Registry:
     """The actions that the model uses."""
-    texts = ObjectType(members={name: Member(type=StringType(), required=False) for name in ("a", "b")}
-    )
+    texts = ObjectType(members={name: Member(type=StringType(), required=False) for name in ("a", "b")})
     result = ObjectType(members={"x": Member(type=StringType(), required=True)})
     memory = Memory("bench")
     memory.define(ActionSpec("bench.act", "Act", effect=EffectClass.IDEMPOTENT, arguments=texts, result=result))

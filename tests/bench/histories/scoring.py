@@ -82,7 +82,11 @@ def is_right(detector: str, world: World, finding: Finding) -> bool:  # noqa: C9
             return told == ("set", "steps.make.retry.errors") and edit.value == ["transient"]
         case "retry_helps":
             value: Any = edit.value
-            return told == ("set", "steps.fit.retry") and value["attempts"] >= 2 and _near(value["delay"], pause_p75(world))
+            return (
+                told == ("set", "steps.fit.retry")
+                and value["attempts"] >= 2
+                and _near(value["delay"], pause_p75(world))
+            )
         case "step_changes_nothing":
             return told == ("remove", "steps.tidy")
         case "timeout_missing":

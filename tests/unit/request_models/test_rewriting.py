@@ -5,7 +5,7 @@ import difflib
 import pytest
 from ruamel.yaml import YAML
 
-from request_models.rewriting import CannotRewrite, append, drop, put, together
+from request_models.rewriting import CannotRewrite, append, drop, move_to_prerequisites, put, together
 
 MODEL = """\
 # A disk, for everyone.
@@ -143,3 +143,14 @@ def test_what_is_no_model_is_told() -> None:
     for text in ("[", "- a", ""):
         with pytest.raises(CannotRewrite):
             put(text, "due", 1)
+
+
+def test_a_step_that_reads_becomes_a_prerequisite() -> None:
+    before = YAML(typ="safe").load(MODEL)
+    once = move_to_prerequisites(MODEL, "steps.tag")
+    after = YAML(typ="safe").load(once)
+    assert after["prerequisites"] == [before["steps"][1]]
+    assert [step.get("id") for step in after["steps"]] == ["make", None]
+    twice = YAML(typ="safe").load(move_to_prerequisites(once, "steps.one"))
+    assert [one["id"] for one in twice["prerequisites"]] == ["tag", "one"]
+    assert "# The end." in once
