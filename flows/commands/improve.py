@@ -36,7 +36,7 @@ def accept(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a git branch with the edit, its evidence in the message. Nothing is published, and no file of yours changes."""
+    """Make a git branch with the edit, its evidence in the message. Nothing is published, no file changed."""
     with _register() as application:
         improvement = _get(application, finding)
         found = finding_from_json(improvement.finding)

@@ -54,7 +54,7 @@ def review_command(
             measured = {model: measure(warehouse, model, application.settings.review) for model in found.requests}
         tried = tried_edits(application, found.findings, examples=examples)
         if history is None and found.findings:
-            application.records.run(lambda tx: [tx.improvements.put(one.to_json()) for one in found.findings] and None)
+            application.records.run(lambda tx: tx.improvements.put_all([one.to_json() for one in found.findings]))
     if as_json:
         write_json(_as_json(found, tried, measured))
         return

@@ -1,6 +1,6 @@
 """The register of improvements: what reviews found, and what was decided of it (practice, row 16)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -16,7 +16,7 @@ from request_models.json_values import JsonValue
 
 @dataclass(frozen=True)
 class Improvement:
-    """A finding with where it stands. `owner` is who must agree, where somebody must; `reason` is the last decision's."""
+    """A finding with where it stands. `owner` is who must agree, if any; `reason` is the last decision's."""
 
     id: str
     model: str
@@ -65,6 +65,11 @@ class Improvements:
         again = {"finding": new.excluded.finding, "seen": now}
         self._connection.execute(new.on_conflict_do_update(index_elements=[findings.c.id], set_=again))
 
+    def put_all(self, found: Iterable[Mapping[str, JsonValue]]) -> None:
+        """Register several."""
+        for finding in found:
+            self.put(finding)
+
     def decide(self, finding_id: str, state: ImprovementState, actor: str, reason: str) -> None:
         """Record a decision; raises NotFound."""
         self.get(finding_id)
@@ -95,4 +100,5 @@ class Improvements:
         newest = decided.order_by(improvement_decisions.c.id.desc()).limit(1)
         last = self._connection.execute(newest).mappings().one_or_none()
         state = ImprovementState.PROPOSED if last is None else last["state"]
-        return Improvement(**row, state=state, actor=last and last["actor"], reason=last["reason"] if last else "")
+        actor, reason = (None, "") if last is None else (last["actor"], last["reason"])
+        return Improvement(**row, state=state, actor=actor, reason=reason)

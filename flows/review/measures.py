@@ -1,5 +1,6 @@
 """What is measured of a model, by SQL over the history; every figure names the rows it is of."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -120,11 +121,12 @@ class _Measuring:
         return Figure(name, "share", exact.estimate, count, self._rows(of), exact.low, exact.high)
 
     def _times(self) -> list[Figure]:
-        where = f"{self._mine} AND submitted IS NOT NULL AND state NOT IN ('cancelled', 'rejected')"
+        where = f"{self._mine} AND submitted IS NOT NULL AND state NOT IN ('cancelled', 'rejected', 'failed')"
         columns = self._history.columns(
             f"""
             WITH latest AS (SELECT max(greatest(coalesce(ended, 0), submitted)) AS moment FROM requests)
-            SELECT greatest((coalesce(ended, moment) - submitted) / 1e6 - coalesce(clock_stopped_seconds, 0), 0.0) AS seconds,
+            SELECT greatest((coalesce(ended, moment) - submitted) / 1e6 - coalesce(clock_stopped_seconds, 0), 0.0)
+                    AS seconds,
                 state = 'fulfilled' AND ended IS NOT NULL AS finished
             FROM requests, latest WHERE {where} ORDER BY seconds, finished
             """
@@ -160,18 +162,11 @@ class _Measuring:
     def _satisfaction(self) -> list[Figure]:
         rows = f"SELECT feedback.* FROM feedback JOIN requests ON id = request WHERE {self._mine}"
         asked, rated, mean = self._history.one(f"SELECT count(*), count(rating), avg(rating) FROM ({rows})")
-        silent = share(asked - rated, asked) if asked else None
+        silent = share(asked - rated, asked) if asked else Interval(math.nan, 0.0, 1.0)
+        told = (silent.estimate, silent.low, silent.high) if asked else (None, None, None)
         return [
             Figure("satisfaction, mean rating", "", mean, rated, f"{rows} AND rating IS NOT NULL"),
-            Figure(
-                "asked and silent",
-                "share",
-                silent and silent.estimate,
-                asked,
-                rows,
-                silent and silent.low,
-                silent and silent.high,
-            ),
+            Figure("asked and silent", "share", told[0], asked, rows, *told[1:]),
         ]
 
     def _by_step(self) -> dict[str, dict[str, float]]:

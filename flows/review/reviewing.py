@@ -98,7 +98,7 @@ def _look(subject: Subject, gates: Gates) -> list[Test]:
 
 
 def _made(subject: Subject, gates: Gates, places: list[int]) -> list[Finding]:
-    """The findings of the tests that hold. Their evidence is read from the subject's tables, so these are made again."""
+    """The findings of the tests that hold. Evidence is read from the subject's tables, so these are made again."""
     again = _look(subject, gates)
     found = [again[place].finding() for place in places]
     names = {one.detector for one in found}

@@ -1,8 +1,8 @@
 """One model under review: its plan as it is now, and its rows of the history in tables for the detectors.
 
 `req`: its requests (`current`: accepted with the plan as it is now; `seconds`: to the end with the clock stopped where
-it stops, `over`: ended; `failed`: it did not succeed by itself). `att`: attempts of steps of current requests, with what
-came before and after each. `run`: one row a step and item of a current request.
+it stops, `over`: ended; `failed`: it did not succeed by itself). `att`: attempts of steps of current requests, with
+what came after each. `run`: one row a step and item of a current request.
 """
 
 import json
@@ -130,15 +130,18 @@ _REQUESTS = """
         state IN ('fulfilled', 'failed', 'cancelled', 'rejected') AND ended IS NOT NULL AS over,
         greatest((coalesce(ended, $1) - submitted) / 1e6 - coalesce(clock_stopped_seconds, 0), 0.000001) AS seconds,
         coalesce(state IN ('failed', 'on_hold'), false) AS failed,
-        CASE WHEN $3 IS NULL THEN model_version IS NOT DISTINCT FROM $2 ELSE plan_digest IS NOT DISTINCT FROM $3 END AS current
+        CASE WHEN $3 IS NULL THEN model_version IS NOT DISTINCT FROM $2 ELSE plan_digest IS NOT DISTINCT FROM $3 END
+            AS current
     FROM requests WHERE model = $4
 """
 
 _ATTEMPTS = """
-    SELECT s.request, s.path, s.item_key, s.attempt, s.queued, s.started, s.ended, s.outcome, s.error_class, s.error_code,
+    SELECT s.request, s.path, s.item_key, s.attempt, s.queued, s.started, s.ended, s.outcome, s.error_class,
+        s.error_code,
         s.supplier, coalesce(s.touched, false) AS touched, (s.ended - s.started) / 1e6 AS seconds,
         lead(s.outcome) OVER step AS next_outcome, lead(coalesce(s.touched, false)) OVER step AS next_touched,
-        (lead(s.started) OVER step - s.ended) / 1e6 AS pause, (lead(s.ended) OVER step - s.ended) / 1e6 AS until_next_end
+        (lead(s.started) OVER step - s.ended) / 1e6 AS pause,
+        (lead(s.ended) OVER step - s.ended) / 1e6 AS until_next_end
     FROM steps s JOIN req r ON r.id = s.request WHERE r.current
     WINDOW step AS (PARTITION BY s.request, s.path, s.item_key ORDER BY s.attempt)
 """

@@ -64,6 +64,6 @@ def _finding(subject: Subject, label: str, team: str, found: list[str], p: float
             with_label=len(found),
         ),
         Prediction("work by hand that is in the model", "share", exact.estimate, exact.low, exact.high, Basis.MODELLED),
-        risk="The step is a draft: a task for everybody. Give it the condition under which it is needed, or automate it.",
+        risk="The step is a draft: a task for everybody. Give it the condition for which it is, or automate it.",
         p_value=p,
     )

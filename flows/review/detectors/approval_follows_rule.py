@@ -30,7 +30,7 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
             continue
         rows = subject.history.rows(
             f"SELECT inputs, decision NOT IN ({GRANTED}), decided FROM approvals JOIN req ON req.id = request "
-            "WHERE current AND approval = ? AND decided IS NOT NULL AND decision IS NOT NULL AND decision <> 'delegate' "
+            "WHERE current AND approval = ? AND decided IS NOT NULL AND decision <> 'delegate' "
             "ORDER BY decided, request, approver",
             [approval.id],
         )
@@ -93,7 +93,7 @@ def _finding(subject: Subject, approval: str, rule: tuple[Part, ...], inside: li
         f"Where {said}, {approval} was refused {sum(inside)} of {len(inside)} times.",
         Edit(Operation.SET, f"approvals.{approval}.when", f"not ({said})"),
         subject.evidence_of_requests(
-            f"Found on the older half, judged on the newer: at most {upper_bound(sum(inside), len(inside)):.1%} are refused.",
+            f"Found on the older half, judged on the newer: to {upper_bound(sum(inside), len(inside)):.1%} refused.",
             "plan_digest = ? AND id IN (SELECT request FROM approvals WHERE approval = ?)",
             [subject.digest, approval],
             covered=len(inside),

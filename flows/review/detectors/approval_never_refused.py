@@ -19,7 +19,7 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
     rows = subject.history.rows(
         f"SELECT approval, count(*), count(*) FILTER (WHERE decision NOT IN ({GRANTED})) "
         "FROM approvals JOIN req ON req.id = request "
-        "WHERE current AND decided IS NOT NULL AND decision IS NOT NULL AND decision <> 'delegate' GROUP BY 1 ORDER BY 1"
+        "WHERE current AND decided IS NOT NULL AND decision <> 'delegate' GROUP BY 1 ORDER BY 1"
     )
     known = {approval.id for approval in subject.plan.approvals} if subject.plan is not None else set()
     for approval, decided, refused in rows:
@@ -50,7 +50,7 @@ def _finding(subject: Subject, approval: str, decided: int, refused: int, p: flo
             upper_bound=upper_bound(refused, decided),
         ),
         Prediction("wait for the decision, less", "seconds", saved.estimate, saved.low, saved.high),
-        risk="An approval also keeps people from asking for what would be refused: that is not in any history. A notice "
+        risk="An approval also keeps people from asking for what would be refused: no history tells that. A notice "
         "to the approvers keeps them informed.",
         p_value=p,
         owner=owner,

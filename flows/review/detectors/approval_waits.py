@@ -54,7 +54,8 @@ def _finding(subject: Subject, approval: str, found: Interval, remind: Interval,
         f"One in ten decisions of {approval} takes longer than {found.estimate / due:.0%} of what is due.",
         Edit(Operation.SET, f"approvals.{approval}.remind", write_length(rounded_up(remind.estimate))),
         subject.evidence_of_requests(
-            f"{count} decisions; the 90th percentile of the wait is {found.low:.0f} to {found.high:.0f} s, due are {due:.0f} s.",
+            f"{count} decisions; the 90th percentile of the wait is {found.low:.0f} to {found.high:.0f} s, "
+            f"due are {due:.0f} s.",
             "id IN (SELECT request FROM approvals WHERE approval = ?)",
             [approval],
             decisions=count,

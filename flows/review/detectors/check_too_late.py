@@ -29,7 +29,8 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
         if not effects or step.expect is None or needed or step.loop is not None:
             continue
         reached, failed = subject.history.one(
-            "SELECT count(*), count(*) FILTER (WHERE outcome = 'failed' AND error_class = 'rejected') FROM run WHERE path = ?",
+            "SELECT count(*), count(*) FILTER (WHERE outcome = 'failed' AND error_class = 'rejected') FROM run "
+            "WHERE path = ?",
             [step.path],
         )
         if reached >= _LEAST:
@@ -43,7 +44,8 @@ def _finding(subject: Subject, step: Step, reached: int, failed: int, p: float) 
         row[0]
         for row in subject.history.rows(
             "SELECT greatest((run.ended - req.started) / 1e6, 0) FROM run JOIN req ON id = request "
-            "WHERE path = ? AND outcome = 'failed' AND run.ended IS NOT NULL AND req.started IS NOT NULL ORDER BY request",
+            "WHERE path = ? AND outcome = 'failed' AND run.ended IS NOT NULL AND req.started IS NOT NULL "
+            "ORDER BY request",
             [step.path],
         )
     ]

@@ -47,8 +47,8 @@ def _finding(subject: Subject, found: Interval, rho: float, count: int, p: float
         f"One request in ten waits {found.estimate / due:.0%} of what is due for its turn, more in busy hours.",
         Edit(Operation.NONE, "settings.worker.limit"),
         subject.evidence(
-            f"{count} requests; the 90th percentile of the wait is {found.low:.0f} to {found.high:.0f} s; it follows the "
-            f"arrivals of the hour (rank correlation {rho:.2f}).",
+            f"{count} requests; the 90th percentile of the wait is {found.low:.0f} to {found.high:.0f} s; it "
+            f"follows the arrivals of the hour (rank correlation {rho:.2f}).",
             "attempt = 1",
             [],
             requests=count,

@@ -38,7 +38,7 @@ def _finding(subject: Subject, step: Step, done: int, unchanged: int, p: float) 
         f"{step.path} changed something {done - unchanged} of {done} times.",
         Edit(Operation.REMOVE, f"steps.{step.path}"),
         subject.evidence(
-            f"Of {done} times, {unchanged} found everything as it should be; at least {lower_bound(unchanged, done):.1%} do.",
+            f"Of {done} times, {unchanged} found all as it should be; at least {lower_bound(unchanged, done):.1%} do.",
             "path = ?",
             [step.path],
             done=done,

@@ -76,7 +76,7 @@ def _finding(subject: Subject, old: int, new: int, found: Comparison) -> Finding
         f"Since version {new}, requests take {found.ratio.estimate:.2f} times as long as with version {old}.",
         Edit(Operation.RETURN, "", old),
         subject.evidence_of_requests(
-            f"{found.second} requests of version {new} against {found.first} of version {old}, in {found.strata} strata: "
+            f"{found.second} requests of version {new} against {found.first} of version {old}, {found.strata} strata: "
             f"{found.ratio.low:.2f} to {found.ratio.high:.2f} times.",
             "model_version IN (?, ?)",
             [old, new],

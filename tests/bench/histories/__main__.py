@@ -27,11 +27,10 @@ def main(arguments: list[str]) -> None:
             effect = dict(getattr(gates.detectors[name], size))
             given = effect.pop("n", count)
             # a gate's own n counts decisions, of which a request has one
-            one = score(name, effect, int(given), range(wanted.histories), gates)  # type: ignore[arg-type]
+            one = score(name, effect, int(given), range(wanted.histories), gates)
             sums.setdefault(f"{size} {count}", []).append(one)
             cells.append(f"{one.recall:12.2f}/{one.others:<5}")
-            for other in one.names:
-                cells.append(f"[{other}]")
+            cells += [f"[{other}]" for other in one.names]
         sys.stdout.write(f"{name:26} {' '.join(cells)}\n")
         sys.stdout.flush()
     for what, scores in sums.items():
@@ -43,8 +42,8 @@ def main(arguments: list[str]) -> None:
     for count in (500, 200):
         wrong = [(seed, found) for seed, found in nulls(count, range(wanted.nulls), gates) if found]
         sys.stdout.write(f"no defect, n={count}: {len(wrong)} of {wanted.nulls} have a finding\n")
-        for seed, found in wrong:
-            sys.stdout.write(f"  seed {seed}: {', '.join(f'{one.detector} {one.edit.path}' for one in found)}\n")
+        for seed, findings in wrong:
+            sys.stdout.write(f"  seed {seed}: {', '.join(f'{one.detector} {one.edit.path}' for one in findings)}\n")
     sys.stdout.write(f"{time.perf_counter() - began:.0f} s\n")
 
 

@@ -42,7 +42,7 @@ class Made:
 
 def supplier_limit(late: float) -> int:
     """What was agreed on: `late` of the work takes longer. Of the first attempt that succeeds."""
-    return max(1, round(TIDY_MEDIAN * np.exp(TIDY_SIGMA * NormalDist().inv_cdf(1 - late))))
+    return max(1, int(TIDY_MEDIAN * np.exp(TIDY_SIGMA * NormalDist().inv_cdf(1 - late))))
 
 
 @cache
@@ -147,6 +147,9 @@ class _Simulation:
         if state is None:
             started = now
             now, state = self._work(key, now, inputs, second, arrivals, when, steps, touches)
+            made_something = any(row["outcome"] == "made" for row in steps)
+            if state == "failed" and made_something and self._chance(world.cleaned):
+                touches.append(_touch(key, "clean_up", "make", now))
         ended: float | None = now
         if not self.all_seen:
             horizon = self.horizon
@@ -157,14 +160,14 @@ class _Simulation:
             if now > horizon:
                 ended, state = None, "in_progress"
             touches = [row for row in touches if row["ended"] <= _us(horizon)]
-        request |= {"started": started and _us(started), "ended": ended and _us(ended), "state": state}
-        made.add("requests", **request)
+        told = {"started": started and _us(started), "ended": ended and _us(ended), "state": state}
+        made.add("requests", **request, **told)
         for row in steps:
             made.add("steps", **row)
         for row in touches:
             made.add("touches", **row)
         made.add("approvals", **approval)
-        if state == "fulfilled" and ended is not None and self._chance(0.6):
+        if state == "fulfilled" and ended is not None and self._chance(0.9):
             self._feedback(key, ended, ended - when)
 
     def _decide(self, key: str, when: float, inputs: dict[str, Any]) -> tuple[float, str | None, dict[str, Any]]:
@@ -183,7 +186,7 @@ class _Simulation:
         row["decision"] = "reject" if refused else "approve"
         return when + wait, "rejected" if refused else None, row
 
-    def _work(  # noqa: C901 - the story of one request, told in order
+    def _work(
         self,
         key: str,
         now: float,
@@ -196,7 +199,8 @@ class _Simulation:
     ) -> tuple[float, str]:
         world = self.world
         scale = (world.ratio if second else 1.0) * {"a": 1.0, "b": 1.5, "c": 1.4}[inputs["region"]]
-        scale *= world.plus_ratio if inputs["tier"] == "plus" else 1.0
+        if inputs["tier"] == "plus":  # of the work, so that the whole takes `plus_ratio` times as long
+            scale *= 1 + (world.plus_ratio - 1) * 1.35
         if world.weekends and int((when - START) // DAY) % 7 >= 5:
             scale *= 2.0
         # the queue grows with the hour's arrivals
@@ -226,19 +230,7 @@ class _Simulation:
             return began + took
 
         def touch(kind: str, path: str, moment: float, label: str | None = None) -> None:
-            touches.append(
-                {
-                    "request": key,
-                    "path": path,
-                    "kind": kind,
-                    "actor": "p",
-                    "team": "ops",
-                    "started": _us(moment),
-                    "ended": _us(moment),
-                    "minutes": 5.0,
-                    "label": label,
-                }
-            )
+            touches.append(_touch(key, kind, path, moment, label))
 
         if self._chance(world.ad_hoc / 0.95):  # the others were refused before
             touch("fix", "", now, f"Reset the badge #{self.random.integers(100, 999)}")
@@ -291,14 +283,12 @@ class _Simulation:
         now = attempt("late", 1, now, 2, "read")
         fails = world.zone_fails if world.zone_fails and inputs["zone"] == "z3" else world.stops
         if self._chance(fails):
-            if self._chance(world.cleaned):
-                touch("clean_up", "make", now)
             return now, "failed"
         return now, "fulfilled"
 
     def _feedback(self, key: str, ended: float, took: float) -> None:
         row: dict[str, Any] = {"request": key, "asked": _us(ended)}
-        if self._chance(0.5):
+        if self._chance(0.6):
             log = (np.log(took) - np.log(WORK_MEDIAN * 1.6)) / 0.45
             rho = self.world.rho
             latent = rho * log + np.sqrt(1 - rho * rho) * self.random.standard_normal()
@@ -315,6 +305,11 @@ class _Simulation:
                 row["started"] = row["ended"] + 5_000_000
         order = self.random.permutation(len(self.made.tables["steps"]))
         self.made.tables["steps"] = [self.made.tables["steps"][index] for index in order]
+
+
+def _touch(key: str, kind: str, path: str, moment: float, label: str | None = None) -> dict[str, Any]:
+    row = {"request": key, "path": path, "kind": kind, "actor": "p", "team": "ops", "minutes": 5.0, "label": label}
+    return {**row, "started": _us(moment), "ended": _us(moment)}
 
 
 def _us(seconds: float) -> int:

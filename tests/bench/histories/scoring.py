@@ -72,7 +72,7 @@ def nulls(count: int, seeds: range, gates: Gates) -> Iterator[tuple[int, tuple[F
         yield seed, findings_of(make(worlds[seed % len(worlds)], count, seed + 1_000_000), gates)
 
 
-def is_right(detector: str, world: World, finding: Finding) -> bool:  # noqa: C901, PLR0911, PLR0912 - one case a detector
+def is_right(detector: str, world: World, finding: Finding) -> bool:
     edit = finding.edit
     if finding.detector != detector:
         return False
