@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from flows.review.labels import normalised
 from flows.review.statistics.intervals import Interval, share
 from flows.review.statistics.survival import kaplan_meier
 from flows.review.warehouse import Warehouse
@@ -90,7 +91,7 @@ class _Measuring:
         figures = (
             self._count("volume", "TRUE"),
             *self._times(),
-            self._share("due kept", "due_seconds IS NOT NULL AND ended IS NOT NULL", _KEPT),
+            self._share("due kept", "due_seconds IS NOT NULL AND state = 'fulfilled'", _KEPT),
             self._share("zero touch", "state = 'fulfilled'", f"NOT {_TOUCHED}"),
             self._share("undone", "ended IS NOT NULL", "id IN (SELECT request FROM steps WHERE outcome = 'undone')"),
             self._share(
@@ -144,7 +145,7 @@ class _Measuring:
     def _minutes(self) -> Figure:
         rows = f"SELECT touches.* FROM touches JOIN requests ON id = request WHERE {self._mine}"
         count, minutes = self._history.one(
-            f"SELECT count(*), sum(coalesce(minutes, (ended - started) / 60e6)) FROM ({rows})"
+            f"SELECT count(*), {_exact('coalesce(minutes, (ended - started) / 60e6)')} FROM ({rows})"
         )
         (requests,) = self._history.one(f"SELECT count(*) FROM requests WHERE {self._mine}")
         value = float(minutes or 0.0) / requests if requests else None
@@ -161,7 +162,9 @@ class _Measuring:
 
     def _satisfaction(self) -> list[Figure]:
         rows = f"SELECT feedback.* FROM feedback JOIN requests ON id = request WHERE {self._mine}"
-        asked, rated, mean = self._history.one(f"SELECT count(*), count(rating), avg(rating) FROM ({rows})")
+        asked, rated, mean = self._history.one(
+            f"SELECT count(*), count(rating), {_exact('rating')} / nullif(count(rating), 0) FROM ({rows})"
+        )
         silent = share(asked - rated, asked) if asked else Interval(math.nan, 0.0, 1.0)
         told = (silent.estimate, silent.low, silent.high) if asked else (None, None, None)
         return [
@@ -172,8 +175,8 @@ class _Measuring:
     def _by_step(self) -> dict[str, dict[str, float]]:
         found = self._history.each(
             f"""
-            SELECT path, count(DISTINCT request) AS requests, avg((s.ended - s.started) / 1e6) AS work_seconds,
-                avg((s.started - s.queued) / 1e6) AS wait_seconds, count(*) FILTER (WHERE attempt > 1) AS retries,
+            SELECT path, count(DISTINCT request) AS requests, avg(s.ended - s.started) / 1e6 AS work_seconds,
+                avg(s.started - s.queued) / 1e6 AS wait_seconds, count(*) FILTER (WHERE attempt > 1) AS retries,
                 count(*) FILTER (WHERE outcome = 'failed') AS failures
             FROM steps s JOIN requests ON id = request WHERE {self._mine} GROUP BY path ORDER BY path
             """
@@ -186,11 +189,21 @@ class _Measuring:
         }
 
     def _ad_hoc(self) -> dict[str, int]:
+        """The work by hand that came back: requests by label, the most frequent first."""
         rows = self._history.rows(
-            f"SELECT label, count(DISTINCT request) FROM touches JOIN requests ON id = request "
-            f"WHERE {self._mine} AND label IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1"
+            "SELECT DISTINCT label, request FROM touches JOIN requests ON id = request "
+            f"WHERE {self._mine} AND label IS NOT NULL"
         )
-        return {str(label): int(count) for label, count in rows}
+        requests: dict[str, set[str]] = {}
+        for label, request in rows:
+            requests.setdefault(normalised(label), set()).add(request)
+        ordered = sorted(requests.items(), key=lambda one: (-len(one[1]), one[0]))
+        return {label: len(found) for label, found in ordered if label and len(found) > 1}
+
+
+def _exact(value: str) -> str:
+    """The sum of numbers, the same in whatever order they come: threads add as they please."""
+    return f"(sum(CAST(round(({value}) * 1e6) AS BIGINT)) / 1e6)"
 
 
 _KEPT = "(ended - submitted) / 1e6 - coalesce(clock_stopped_seconds, 0) <= due_seconds"

@@ -149,7 +149,7 @@ _ATTEMPTS = """
 _RUNS = """
     SELECT request, path, item_key, count(*) AS attempts, min(started) AS started, max(ended) AS ended,
         arg_max(outcome, attempt) AS outcome, arg_max(error_class, attempt) AS error_class, bool_or(touched) AS touched,
-        sum(seconds) AS seconds
+        sum(CAST(round(seconds * 1e6) AS BIGINT)) / 1e6 AS seconds
     FROM att GROUP BY request, path, item_key
 """
 

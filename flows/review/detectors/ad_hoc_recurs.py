@@ -1,11 +1,11 @@
 """Work by hand that comes back under the same name: it belongs into the model."""
 
-import re
 from collections.abc import Iterator
 from functools import partial
 
 from flows.review.findings import Basis, Edit, Finding, Operation, Prediction, Test
 from flows.review.gates import Gate
+from flows.review.labels import normalised
 from flows.review.statistics.intervals import lower_bound, p_at_least, share
 from flows.review.subject import Subject
 
@@ -32,11 +32,6 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
         p = p_at_least(count, subject.current, gate["ordinary"])
         passes = lower_bound(count, subject.current) > gate["share"]
         yield Test(p, passes, partial(_finding, subject, label, teams[label], sorted(found), p))
-
-
-def normalised(label: str) -> str:
-    """The label as a name: `Reset  MFA #4711` and `reset mfa (4712)` are one."""
-    return "_".join(re.findall(r"[a-z]+", label.lower()))[:40]
 
 
 def _finding(subject: Subject, label: str, team: str, found: list[str], p: float) -> Finding:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flows.review.findings import Edit, Finding, Operation, Prediction, Test
 from flows.review.gates import Gate
-from flows.review.statistics.intervals import p_more_often, share
+from flows.review.statistics.intervals import lower_bound, p_more_often, share
 from flows.review.statistics.shrinkage import prior_of
 from flows.review.subject import Subject
 from request_models.json_values import canonical_json
@@ -42,7 +42,8 @@ def _is_strong(failed: int, count: int, rows: list[tuple[dict[str, Any], bool]],
     of_rest = len(rows) - count
     rest = (sum(fails for _, fails in rows) - failed) / of_rest if of_rest else 1.0
     rate = failed / count
-    return failed >= gate["least"] and rate > gate["rate"] and rate > gate["times_the_rest"] * rest
+    surely = lower_bound(failed, count) > gate["times_the_rest"] * rest
+    return failed >= gate["least"] and rate > gate["rate"] and surely
 
 
 def _tests(rows: list[tuple[dict[str, Any], bool]], names: list[str]) -> Iterator[tuple[float, str, Any, int, int]]:

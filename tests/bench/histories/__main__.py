@@ -27,7 +27,8 @@ def main(arguments: list[str]) -> None:
             effect = dict(getattr(gates.detectors[name], size))
             given = effect.pop("n", count)
             # a gate's own n counts decisions, of which a request has one
-            one = score(name, effect, int(given), range(wanted.histories), gates)
+            first = 1_000 * NAMES.index(name) + len(cells) * 300  # no two cells of the table share a seed
+            one = score(name, effect, int(given), range(first, first + wanted.histories), gates)
             sums.setdefault(f"{size} {count}", []).append(one)
             cells.append(f"{one.recall:12.2f}/{one.others:<5}")
             cells += [f"[{other}]" for other in one.names]
