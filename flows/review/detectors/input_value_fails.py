@@ -1,5 +1,6 @@
 """A value of an input with which requests fail: it should not be possible to order it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -14,27 +15,33 @@ from request_models.json_values import canonical_json
 NAME = "input_value_fails"
 _MOST_VALUES = 60
 _LEAST_OF_A_VALUE = 8
-_CLEAR = 0.01
+_CLEAR = 0.001
 """A p value with which a value counts as found, so that others are judged without its rows."""
 
 
 def look(subject: Subject, gate: Gate) -> Iterator[Test]:
-    """Each value against the rest. The strongest explains its rows; the next is sought among the others."""
+    """For each input its worst value against the rest. The worst of all explains its rows; the next is sought without.
+
+    The worst of several values is bad by chance more easily than one: its p value is as many times as large.
+    """
     rows = [(inputs, failed) for _, _, failed, inputs in subject.inputs]
     names = [name for name, schema in subject.input_schemas.items() if not schema.get("writeOnly")]
     first = True
     while True:
         tests = sorted(_tests(rows, names), key=lambda one: (one[0], one[1], canonical_json(one[2])))
-        strong = [one for one in tests if _is_strong(one[3], one[4], rows, gate)]
+        worst = {name: (p, name, value, failed, count) for p, name, value, failed, count in reversed(tests)}
+        kinds = Counter(name for _, name, *_ in tests)
+        strong = [one for one in worst.values() if _is_strong(one[3], one[4], rows, gate)]
+        found = min(strong, default=None, key=lambda one: (one[0] * kinds[one[1]], one[1]))
         rates = [(failed, count) for *_, failed, count in tests]
-        for p, name, value, failed, count in tests if first else strong[:1]:
-            chosen = bool(strong) and (name, value) == (strong[0][1], strong[0][2])
-            yield Test(p, chosen, partial(_finding, subject, p, name, value, failed, count, rates))
+        for one in sorted(worst.values(), key=lambda one: one[1]) if first else [found] if found else []:
+            p, name, value, failed, count = one
+            p = min(1.0, p * kinds[name])
+            yield Test(p, one == found, partial(_finding, subject, p, name, value, failed, count, rates))
         first = False
-        if not strong or strong[0][0] > _CLEAR:
+        if found is None or found[0] * kinds[found[1]] > _CLEAR:
             return
-        _, name, value, _, _ = strong[0]
-        rows = [row for row in rows if row[0].get(name) != value]
+        rows = [row for row in rows if row[0].get(found[1]) != found[2]]
 
 
 def _is_strong(failed: int, count: int, rows: list[tuple[dict[str, Any], bool]], gate: Gate) -> bool:

@@ -39,7 +39,8 @@ def _finding(subject: Subject, step: Step, error: str, tried: int, helped: int, 
         else Edit(Operation.REMOVE, f"steps.{step.path}.retry")
     )
     costs = subject.history.rows(
-        "SELECT request, sum(CAST(round(until_next_end * 1e6) AS BIGINT)) / 1e6 FROM att WHERE path = ? AND error_class = ? AND next_outcome IS NOT NULL "
+        "SELECT request, sum(CAST(round(until_next_end * 1e6) AS BIGINT)) / 1e6 FROM att "
+        "WHERE path = ? AND error_class = ? AND next_outcome IS NOT NULL "
         "AND NOT next_touched AND until_next_end IS NOT NULL GROUP BY request ORDER BY request",
         [step.path, error],
     )

@@ -22,12 +22,12 @@ def main(arguments: list[str]) -> None:
     sums: dict[str, list[Score]] = {}
     sys.stdout.write(f"{'':26} {'near n=500':>18} {'near n=200':>18} {'twice n=200':>18}   (recall/other findings)\n")
     for name in wanted.detector or NAMES:
-        cells = []
-        for size, count in (("near", 500), ("near", 200), ("twice", 200)):
+        cells: list[str] = []
+        for place, (size, count) in enumerate((("near", 500), ("near", 200), ("twice", 200))):
             effect = dict(getattr(gates.detectors[name], size))
             given = effect.pop("n", count)
             # a gate's own n counts decisions, of which a request has one
-            first = 1_000 * NAMES.index(name) + len(cells) * 300  # no two cells of the table share a seed
+            first = 1_000 * NAMES.index(name) + place * 300  # no two cells of the table share a seed
             one = score(name, effect, int(given), range(first, first + wanted.histories), gates)
             sums.setdefault(f"{size} {count}", []).append(one)
             cells.append(f"{one.recall:12.2f}/{one.others:<5}")

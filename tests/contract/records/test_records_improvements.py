@@ -5,8 +5,15 @@ import pytest
 from flows.records.errors import NotFound
 from flows.records.improvement_states import ImprovementState
 from flows.records.records import Records
+from request_models.json_values import JsonValue
 
-FINDING = {"id": "f1", "model": "disk", "detector": "due_wrong", "owner": "ann", "edit": {"value": ["ü", None]}}
+FINDING: dict[str, JsonValue] = {
+    "id": "f1",
+    "model": "disk",
+    "detector": "due_wrong",
+    "owner": "ann",
+    "edit": {"value": ["ü", None]},
+}
 
 
 def test_a_finding_found_again_is_one_improvement(records: Records) -> None:

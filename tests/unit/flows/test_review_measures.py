@@ -31,9 +31,11 @@ def history(tmp_path: Path) -> Path:
         {"id": "other", "model": "o'brien", "submitted": 8 * HOUR, "state": "in_progress"},
     ]
     times = {"queued": 0, "started": 60_000_000, "ended": 90_000_000}
-    steps = [{"request": f"r{n}", "path": "make", "attempt": 1, "outcome": "made", **times} for n in range(8)]
+    steps: list[dict[str, object]] = [
+        {"request": f"r{n}", "path": "make", "attempt": 1, "outcome": "made", **times} for n in range(8)
+    ]
     steps.append({**steps[0], "attempt": 2})
-    touches = [
+    touches: list[dict[str, object]] = [
         {"request": "r0", "path": "", "kind": "fix", "started": 0, "ended": 600_000_000, "label": "Reset MFA #1"},
         {
             "request": "r1",
@@ -45,8 +47,14 @@ def history(tmp_path: Path) -> Path:
             "label": "reset mfa (2)",
         },
     ]
-    feedback = [{"request": "r0", "rating": 4.0}, {"request": "r1", "rating": None}]
-    for name, rows in {"requests": requests, "steps": steps, "touches": touches, "feedback": feedback}.items():
+    feedback: list[dict[str, object]] = [{"request": "r0", "rating": 4.0}, {"request": "r1", "rating": None}]
+    tables: dict[str, list[dict[str, object]]] = {
+        "requests": requests,
+        "steps": steps,
+        "touches": touches,
+        "feedback": feedback,
+    }
+    for name, rows in tables.items():
         (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return tmp_path
 
