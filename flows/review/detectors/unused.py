@@ -42,8 +42,12 @@ def _inputs(subject: Subject) -> Iterator[tuple[str, str, int, int]]:
         return
     for name in sorted(subject.plan.optional_inputs):
         if "default" not in subject.input_schemas.get(name, {}):
-            given = sum(inputs.get(name) is not None for _, _, _, inputs in subject.inputs)
-            yield "inputs", name, given, len(subject.inputs)
+            count, given = subject.history.one(
+                "SELECT count(*), count(*) FILTER (WHERE json_extract_string(inputs, ?) IS NOT NULL) FROM req "
+                "WHERE current",
+                [f'$."{name}"'],
+            )
+            yield "inputs", name, given, count
 
 
 def _finding(subject: Subject, kind: str, name: str, used: int, count: int, p: float) -> Finding:

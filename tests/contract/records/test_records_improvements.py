@@ -42,5 +42,7 @@ def test_what_is_not_registered_cannot_be_decided(records: Records) -> None:
 
 
 def test_the_same_history_is_the_same_review(records: Records) -> None:
-    numbers = [records.run(lambda tx, of=of: tx.improvements.review_number(of)) for of in ("a", "b", "a", "c")]
-    assert numbers == [1, 2, 1, 3]
+    def number(history: str) -> int:
+        return records.run(lambda tx: tx.improvements.review_number(history))
+
+    assert [number("a"), number("b"), number("a"), number("c")] == [1, 2, 1, 3]
