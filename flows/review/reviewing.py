@@ -60,27 +60,24 @@ def review(
     for model in wanted:
         if model not in known:
             raise UnknownReviewModel(model, known)
-    tests: list[tuple[str, int, Test]] = []
+    tests: list[tuple[float, Finding | None]] = []
     silent: dict[str, str] = {}
     for model in wanted:
         if progress is not None:
             progress(model)
         subject = Subject.of(history, model, until)
-        made = _look(subject, gates)
-        tests += [(model, place, test) for place, test in enumerate(made)]
+        # A finding reads its evidence from the subject's tables, which are gone when the next model has its turn.
+        made = [(test.p_value, test.finding() if test.passes else None) for test in _look(subject, gates)]
+        tests += made
         if not made:
             silent[model] = _why_silent(subject)
     rate = gates.family.false_discovery_rate
     if gates.family.spent_across_reviews:
         rate = spent(rate, number)
-    discovered = discoveries([test.p_value for _, _, test in tests], rate)
-    held: dict[str, list[int]] = {}
-    for (model, place, test), found in zip(tests, discovered, strict=True):
-        if found and test.passes:
-            held.setdefault(model, []).append(place)
-    findings = [
-        one for model, places in held.items() for one in _made(Subject.of(history, model, until), gates, places)
-    ]
+    discovered = discoveries([p_value for p_value, _ in tests], rate)
+    findings = [made for (_, made), found in zip(tests, discovered, strict=True) if found and made is not None]
+    names = {(one.model, one.detector) for one in findings}
+    findings = [one for one in findings if (one.model, EXPLAINED_BY.get(one.detector)) not in names]
     ordered = sorted(findings, key=lambda one: (one.model, one.p_value, one.id))
     counts = {model: known[model] for model in wanted}
     return Review(tuple(ordered), len(tests), counts, silent, history.doubts, number, rate)
@@ -95,14 +92,6 @@ def last_moment(history: Warehouse) -> int:
 
 def _look(subject: Subject, gates: Gates) -> list[Test]:
     return [test for name, detector in detectors().items() for test in detector(subject, gates.detectors[name])]
-
-
-def _made(subject: Subject, gates: Gates, places: list[int]) -> list[Finding]:
-    """The findings of the tests that hold. Evidence is read from the subject's tables, so these are made again."""
-    again = _look(subject, gates)
-    found = [again[place].finding() for place in places]
-    names = {one.detector for one in found}
-    return [one for one in found if EXPLAINED_BY.get(one.detector) not in names]
 
 
 def _why_silent(subject: Subject) -> str:
