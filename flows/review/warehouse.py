@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,6 +16,8 @@ from flows.review.history import TABLES, Column, HistoryError, Kind, Table
 Row = tuple[Any, ...]
 
 _SUFFIXES = (".parquet", ".jsonl")
+_MEMORY = "400MB"
+"""What DuckDB may take; more is spilled into a folder that goes with the warehouse."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,9 @@ class Doubt:
 class Warehouse:
     """One history, in memory. Use as a context manager, or close it."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, spill: "TemporaryDirectory[str]") -> None:
         self._connection = connection
+        self._spill = spill
         self.doubts: tuple[Doubt, ...] = ()
 
     @classmethod
@@ -37,9 +41,11 @@ class Warehouse:
         """A warehouse without tables."""
         # What a history is comes from files that are named to us: no extension, no address, is loaded for its sake.
         settings = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-        connection = duckdb.connect(":memory:", config={**settings, "preserve_insertion_order": "false"})
+        spill = TemporaryDirectory(prefix="orderly-review-")
+        more = {"preserve_insertion_order": "false", "memory_limit": _MEMORY, "temp_directory": spill.name}
+        connection = duckdb.connect(":memory:", config={**settings, **more})
         connection.execute("SET TimeZone = 'UTC'")
-        return cls(connection)
+        return cls(connection, spill)
 
     @classmethod
     def open(cls, folder: Path) -> Self:
@@ -121,6 +127,7 @@ class Warehouse:
     def close(self) -> None:
         """Let go of the memory."""
         self._connection.close()
+        self._spill.cleanup()
 
     def __enter__(self) -> Self:
         return self

@@ -44,7 +44,9 @@ SURE = [
 """Of these a planted defect of twice the threshold shows in every such history."""
 
 
-@pytest.mark.parametrize("detector", SURE)
+@pytest.mark.parametrize(
+    "detector", [*SURE[:5], *(pytest.param(name, marks=pytest.mark.slow, id=name) for name in SURE[5:])]
+)
 def test_a_plain_defect_is_found_with_its_exact_edit(detector: str) -> None:
     size = {name: value for name, value in shipped().detectors[detector].twice.items() if name != "n"}
     world = planted(detector, dict(size))
