@@ -4,11 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import pairwise
 
-import numpy as np
-from scipy import stats
-
 from flows.review.findings import Edit, Finding, Operation, Prediction, Test
 from flows.review.gates import Gate
+from flows.review.statistics.intervals import mean_above
 from flows.review.statistics.resampling import mean_interval, seed_of
 from flows.review.subject import Subject
 from request_models.dependence import dependents
@@ -27,12 +25,9 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
         rows = _times(subject, steps)
         if len(rows) < _LEAST:
             continue
-        saved = np.array([(sum(times) - max(times)) / max(total, 1e-6) for total, times in rows])
-        error = float(saved.std(ddof=1)) / len(saved) ** 0.5
-        mean = float(saved.mean())
-        low = mean - float(stats.t.ppf(0.95, len(saved) - 1)) * error
-        p = float(stats.t.sf((mean - gate["ordinary"]) / error, len(saved) - 1)) if error > 0 else 1.0
-        yield Test(p, low > gate["saving"], partial(_finding, subject, steps, rows, saved.tolist(), p))
+        saved = [(sum(times) - max(times)) / max(total, 1e-6) for total, times in rows]
+        low, p = mean_above(saved, gate["ordinary"])
+        yield Test(p, low > gate["saving"], partial(_finding, subject, steps, rows, saved, p))
 
 
 def _times(subject: Subject, steps: list[str]) -> list[tuple[float, list[float]]]:

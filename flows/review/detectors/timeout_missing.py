@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
-import numpy as np
-
 from flows.review.findings import Edit, Finding, Operation, Prediction, Test
 from flows.review.gates import Gate
 from flows.review.lengths import rounded_up, write_length
-from flows.review.statistics.intervals import p_at_least
+from flows.review.statistics.intervals import p_at_least, plain_quantile
 from flows.review.statistics.resampling import mean_interval, seed_of
 from flows.review.subject import Subject
 from request_models.plan import Step
@@ -31,7 +29,7 @@ def look(subject: Subject, gate: Gate) -> Iterator[Test]:
         failures = [seconds for failed, seconds in rows if failed]
         if len(successes) < _LEAST_SUCCESSES or len(failures) < gate["least"]:
             continue
-        limit = gate["factor"] * float(np.quantile(successes, gate["quantile"]))
+        limit = gate["factor"] * plain_quantile(successes, gate["quantile"])
         hung = [seconds for seconds in failures if seconds > limit]
         useful = step.timeout_seconds is None or step.timeout_seconds > 2 * limit
         p = p_at_least(len(hung), len(failures), gate["ordinary"])

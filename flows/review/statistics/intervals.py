@@ -59,6 +59,21 @@ def p_more_often(hits: int, of: int, other_hits: int, other_of: int) -> float:
     return float(stats.fisher_exact(table, alternative="greater").pvalue) if of and other_of else 1.0
 
 
+def plain_quantile(values: Sequence[float], q: float) -> float:
+    """A quantile of the values as they are, without an interval."""
+    return float(np.quantile(np.asarray(values, dtype=float), q))
+
+
+def mean_above(values: Sequence[float], than: float) -> tuple[float, float]:
+    """The one-sided 95% lower bound of a mean, and the p value against "it is `than` or less", by Student's t."""
+    given = np.asarray(values, dtype=float)
+    mean, error = float(given.mean()), float(given.std(ddof=1)) / len(given) ** 0.5
+    if error == 0:
+        return mean, float(mean <= than)
+    low = mean - float(stats.t.ppf(0.95, len(given) - 1)) * error
+    return low, float(stats.t.sf((mean - than) / error, len(given) - 1))
+
+
 def quantile(values: Sequence[float], q: float, confidence: float = 0.95) -> Interval | None:
     """A quantile with its exact interval by order statistics; None where too few values bound it on both sides."""
     ordered = np.sort(np.asarray(values, dtype=float))
