@@ -83,6 +83,17 @@ class WorkerSettings(_Part):
     """Branches of one `parallel` block at a time."""
 
 
+class ReviewSettings(_Part):
+    """The review: what its gates and costs are."""
+
+    gates: dict[str, dict[str, float]] = {}
+    """Numbers of gates, by detector, that are other than the shipped ones."""
+    cost_per_minute: float | None = Field(default=None, ge=0)
+    """What a minute of a person's work costs, in any currency; without it no cost is told."""
+    cost_per_request: dict[str, float] = {}
+    """What a request costs besides people, by model."""
+
+
 class Settings(BaseSettings):
     """All settings. Unknown keys are refused, so that a misspelt one is never silently ignored."""
 
@@ -101,6 +112,7 @@ class Settings(BaseSettings):
     keeper: KeeperSettings = KeeperSettings()
     claim: ClaimSettings = ClaimSettings()
     worker: WorkerSettings = WorkerSettings()
+    review: ReviewSettings = ReviewSettings()
     step_timeout_seconds: float = Field(default=600.0, gt=0)
     """For steps that say no timeout."""
     connectors: dict[str, dict[str, JsonValue]] = {}

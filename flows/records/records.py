@@ -19,7 +19,9 @@ from flows.records.database import READ_ONLY, open_engine, translated_errors
 from flows.records.effects import Effects
 from flows.records.errors import RecordsBusy
 from flows.records.events import Events
+from flows.records.history import History
 from flows.records.idempotency import Idempotency
+from flows.records.improvements import Improvements
 from flows.records.keyring import Keyring
 from flows.records.outbox import Outbox
 from flows.records.plans import Plans
@@ -67,6 +69,8 @@ class Transaction:
         self.undos = Undos(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
+        self.history = History(connection)
+        self.improvements = Improvements(connection, clock)
 
 
 class Records:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.histories.__main__ import main as review
 from bench.models import write_models
 
 BASELINE = """
@@ -50,7 +51,10 @@ def measured(name: str, command: Sequence[str], state: Path) -> Figure:
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Measure, and print a table; with `review` first, measure that (see `bench.histories`)."""
+    if sys.argv[1:2] == ["review"]:
+        review(sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description="How long the compiler takes.")
     parser.add_argument("--models", type=int, default=1000)
     parser.add_argument("--json", type=Path)

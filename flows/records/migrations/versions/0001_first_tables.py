@@ -391,3 +391,35 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_steps_request_id_requests")),
         sa.PrimaryKeyConstraint("request_id", "path", "item_key", name=op.f("pk_steps")),
     )
+    op.create_table(
+        "reviews",
+        sa.Column("history_digest", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("history_digest", name=op.f("pk_reviews")),
+        sa.UniqueConstraint("number", name=op.f("uq_reviews_number")),
+    )
+    op.create_table(
+        "findings",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("model", sa.Text(), nullable=False),
+        sa.Column("detector", sa.Text(), nullable=False),
+        sa.Column("finding", sa.LargeBinary(), nullable=False),
+        sa.Column("made", sa.BigInteger(), nullable=False),
+        sa.Column("seen", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_findings")),
+    )
+    op.create_table(
+        "improvement_decisions",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("finding_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["finding_id"], ["findings.id"], name=op.f("fk_improvement_decisions_finding_id_findings")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_improvement_decisions")),
+    )
+    op.create_index(op.f("ix_improvement_decisions_finding_id"), "improvement_decisions", ["finding_id"], unique=False)
