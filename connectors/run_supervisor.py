@@ -183,7 +183,7 @@ def _wait_at_most(child: int, seconds: float) -> int | None:
 
 
 def _remove(folder: Path) -> None:
-    """Remove the folder of a run whose engine is gone, unless something may be left on a host, or somebody sees to it."""
+    """Remove the folder of a run whose engine is gone, unless work may be left on a host, or somebody sees to it."""
     with contextlib.suppress(OSError), (folder / HELD).open("rb") as held:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not is_left_somewhere(folder):

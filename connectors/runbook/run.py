@@ -56,8 +56,8 @@ class RunOrder:
 class RunReport:
     """What happened. `refusal` is why nothing was started; `last_words` are Ansible's when it ended by itself.
 
-    `exit_status` is None when a signal ended the supervisor. `left_on` are the hosts where it may still be at work, with
-    the reason why it could not be ended.
+    `exit_status` is None when a signal ended the supervisor. `left_on` are the hosts where it may still be at work,
+    with the reason why it could not be ended.
     """
 
     exit_status: int | None

@@ -82,8 +82,8 @@ class Verdict:
     def _raise_left_working(self) -> None:
         if left := self._report.left_on:
             raise self._failed(
-                f"The runbook {self._how_it_ended()}, and may still be at work{said_left_on(left)}. It is ended there as "
-                "soon as that can be done; until then nobody can tell what it does.",
+                f"The runbook {self._how_it_ended()}, and may still be at work{said_left_on(left)}. It is ended there "
+                "as soon as that can be done; until then nobody can tell what it does.",
                 ErrorClass.UNKNOWN,
                 "still_running",
             )
