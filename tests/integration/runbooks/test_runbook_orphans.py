@@ -19,10 +19,10 @@ import pytest
 
 from waiting import wait_until
 
-pytestmark = [pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
-SECONDS = 5.0
-"""Within so many seconds of a kill nothing may be left."""
+SECONDS = 5.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+"""Within so many seconds of a kill nothing may be left: five, where the processors are not wanted by others too."""
 
 META = """
     title: Work on and on
@@ -100,7 +100,8 @@ class Work:
 
     @property
     def folder(self) -> Path:
-        return next(self.estate.runs.iterdir())
+        folder: Path = next(self.estate.runs.iterdir())
+        return folder
 
     @property
     def supervisor(self) -> int:
@@ -213,11 +214,4 @@ def test_nothing_of_a_run_works_on_over_ssh(start: Starter, estate: Any, sshd: A
     estate.inventory = hosts_of(KINDS, sshd.host)
     work = start(estate, KINDS, sshd.settings)
     CUTS[cut](work)
-    import time
-
-    began = time.monotonic()
-    try:
-        wait_until("nothing works on", lambda: not work.left(), deadline=15)
-    finally:
-        logs = [f.read_text()[-1500:] for f in estate.runs.glob("*/*") if f.name in ("end.log", "left.json")]
-        print(f"MEASURED {cut}: {time.monotonic() - began:.1f} left: {len(work.left())} {logs}")
+    wait_until("nothing works on", lambda: not work.left(), deadline=SECONDS)
