@@ -11,16 +11,20 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.run_folders import processes_of_runs
+from flows.left_runs import LeftRuns
+from request_models.actions import ErrorClass
 from waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
+PYTHON = "/usr/bin/python3"
 SECONDS = 5.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 """Within so many seconds of a kill nothing may be left: five, where the processors are not wanted by others too."""
 
@@ -52,6 +56,7 @@ PLAYBOOK = """
           when: "'job' in group_names"
         - name: Work beside the job
           ansible.builtin.wait_for: {path: /nowhere/at/all, timeout: 600}
+          environment: {KIND: "beside-{{ marker }}"}
           when: "'job' in group_names"
         - name: Look after a job
           ansible.builtin.command: sleep 7001
@@ -121,6 +126,9 @@ class Work:
         return [_command(pid) for pid in found - {self.engine.pid}]
 
     run_id: str = ""
+    token: uuid.UUID = field(default_factory=uuid.uuid4)
+    supervisor_pid: int = 0
+    client_pid: int = 0
 
     def failure(self) -> list[str]:
         self.engine.wait(60)
@@ -145,12 +153,12 @@ def start(processes: Callable[[str], list[int]]) -> Iterator[Starter]:
     def begin(estate: Any, kinds: tuple[str, ...], settings: Any = None, timeout: float = 100) -> Work:
         estate.runbook("work", META, PLAYBOOK)
         estate.connector()
-        marker = uuid.uuid4().hex
+        marker, token = uuid.uuid4().hex, uuid.uuid4()
         order = {
             "folder": str(estate.folder),
             "settings": {"inventory": [str(estate.folder / "hosts.yml")], **(settings or {})},
             "marker": marker,
-            "token": str(uuid.uuid4()),
+            "token": str(token),
             "hosts": list(kinds),
             "timeout": timeout,
         }
@@ -158,10 +166,11 @@ def start(processes: Callable[[str], list[int]]) -> Iterator[Starter]:
             [sys.executable, "-c", ENGINE, json.dumps(order)], cwd=Path(__file__).parents[3], start_new_session=True
         )
         engines.append(engine)
-        work = Work(engine, estate, marker, processes)
+        work = Work(engine, estate, marker, processes, token=token)
         for kind in kinds:
-            wait_until(f"{kind} is at work", lambda kind=kind: work.working(kind), deadline=40)  # type: ignore[misc]
-        work.run_id = work.folder.name
+            sign = {"job": "beside"}.get(kind, kind)  # a job is on its way when what comes after it has begun
+            wait_until(f"{kind} is at work", lambda sign=sign: work.working(sign), deadline=40)  # type: ignore[misc]
+        work.run_id, work.supervisor_pid, work.client_pid = work.folder.name, work.supervisor, work.client
         return work
 
     yield begin
@@ -215,3 +224,68 @@ def test_nothing_of_a_run_works_on_over_ssh(start: Starter, estate: Any, sshd: A
     work = start(estate, KINDS, sshd.settings)
     CUTS[cut](work)
     wait_until("nothing works on", lambda: not work.left(), deadline=SECONDS)
+
+
+@pytest.mark.parametrize("cut", ["engine-kill", "supervisor-kill", "client-kill"])
+def test_nothing_of_a_run_works_on_here(start: Starter, estate: Any, cut: str) -> None:
+    kinds = ("shell", "module", "job", "polled")
+    estate.inventory = hosts_of(kinds, {"ansible_connection": "local", "ansible_python_interpreter": PYTHON})
+    work = start(estate, kinds)
+    CUTS[cut](work)
+    wait_until("nothing works on", lambda: not work.left(), deadline=SECONDS)
+
+
+@pytest.mark.needs("sshd", "ssh")
+def test_what_is_left_when_all_that_watched_is_killed_is_ended_by_the_next_worker(
+    start: Starter, estate: Any, sshd: Any
+) -> None:
+    estate.inventory = hosts_of(("shell", "job"), sshd.host)
+    work = start(estate, ("shell", "job"), sshd.settings)
+    _signal("all", signal.SIGKILL)(work)
+    work.engine.wait()
+    assert work.left()
+    assert processes_of_runs(estate.runs)
+    with LeftRuns(estate.runs):
+        wait_until("nothing works on", lambda: not work.left(), deadline=SECONDS)
+        wait_until("its folder is gone", lambda: not list(estate.runs.iterdir()))
+    assert processes_of_runs(estate.runs) == []
+
+
+@pytest.mark.needs("sshd", "ssh")
+def test_a_host_out_of_reach_is_unknown_until_it_is_back_and_nothing_is_run_there_meanwhile(
+    start: Starter, estate: Any, sshd: Any, processes: Callable[[str], list[int]]
+) -> None:
+    estate.inventory = hosts_of(("job",), sshd.host)
+    work = start(estate, ("job",), sshd.settings)
+    os.kill(sshd.server.pid, signal.SIGSTOP)  # it takes no new connection; those that there are go on
+    try:
+        _cancel(work)
+        kind, code, said = work.failure()
+        assert (kind, code) == (ErrorClass.UNKNOWN, "still_running")
+        assert "may still be at work on job-host" in said
+        assert work.working("job")
+        again = estate.fail(
+            "work", {"marker": "again"}, hosts=("job",), settings=sshd.settings, resent=True, token=work.token
+        )
+        assert (again.error_class, again.code) == (ErrorClass.UNKNOWN, "still_running")
+        assert processes("KIND=job-again") == []
+    finally:
+        os.kill(sshd.server.pid, signal.SIGCONT)
+    with LeftRuns(estate.runs):
+        wait_until("nothing works on", lambda: not work.left() and not list(estate.runs.iterdir()), deadline=30)
+
+
+@pytest.mark.needs("sshd", "ssh")
+def test_a_resent_call_first_ends_what_an_earlier_run_left_whose_machine_is_gone(
+    start: Starter, estate: Any, sshd: Any, tmp_path: Path
+) -> None:
+    estate.inventory = hosts_of(("job",), sshd.host)
+    work = start(estate, ("job",), sshd.settings)
+    estate.runs.rename(tmp_path / "gone")  # as on another machine: no folder tells of the run
+    for pid in (work.engine.pid, work.supervisor_pid, work.client_pid):
+        os.kill(pid, signal.SIGKILL)
+    work.engine.wait()
+    assert work.working("job")
+    estate.runbook("work", META, "[{hosts: all, gather_facts: false, tasks: [{ansible.builtin.command: id}]}]")
+    estate.run("work", {"marker": "again"}, hosts=("job",), settings=sshd.settings, resent=True, token=work.token)
+    assert not work.working("job")
