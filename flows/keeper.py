@@ -24,6 +24,7 @@ from flows.dispatch import (
 )
 from flows.holder import is_gone
 from flows.incoming_events import forget_old_events
+from flows.left_runs import LeftRuns
 from flows.outbox_kinds import RETRY
 from flows.people_tasks import mark_overdue
 from flows.publishing import prefect_client
@@ -196,7 +197,8 @@ def run_keeper(settings: Settings) -> None:
     try:
         with prefect_client(settings.prefect) as client:
             keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
-            keep(keeper, settings.keeper, stop)
+            with LeftRuns(settings.state / "runs"):
+                keep(keeper, settings.keeper, stop)
     finally:
         application.close()
 
