@@ -283,7 +283,7 @@ class Estate:
         """Wait until the worker has no process of a flow run left."""
         worker = self.parts.get("worker")
         if worker is not None:
-            wait_until("no flow run has a process", lambda: not children_of(worker.pid), 30, every=0.2)
+            wait_until("no flow run has a process", lambda: not runs_of(worker.pid), 30, every=0.2)
 
     def target(self) -> Target:
         folder = self.folder / "targets" / uuid.uuid4().hex[:8]
@@ -387,6 +387,23 @@ def is_running(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def runs_of(worker: int) -> list[int]:
+    """The processes of a worker's flow runs, and what else is below it; its warm parent left out."""
+    return [child for child in children_of(worker) if name_of(child) != "orderly-warm"]
+
+
+def warm_parents_of(worker: int) -> list[int]:
+    """The warm parents of a worker."""
+    return [child for child in children_of(worker) if name_of(child) == "orderly-warm"]
+
+
+def name_of(pid: int) -> str:
+    """What `ps` shows as the process's name; empty when it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    return ""
 
 
 def children_of(pid: int) -> list[int]:

@@ -21,8 +21,12 @@ from prefect.settings.context import get_current_settings
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
 from flows.publishing import NO_VARIABLES
-from flows.settings import load_settings
-from flows.worker.run_process import FlowRunStarter
+from flows.settings import Settings, load_settings, settings_files
+from flows.worker.adopted import Adopted
+from flows.worker.confinement import Limits
+from flows.worker.run_process import FlowRunStarter, RunProcesses
+from flows.worker.sources import fingerprint
+from flows.worker.warm_runs import WarmRuns
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import FlowRun, State, WorkPool
@@ -93,7 +97,7 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         # the first process lives), so the slots are counted here.
         super().__init__(work_pool_name, limit=None, **options)
         self._slots = limit
-        self._runs = load_settings().state / "runs"
+        self._processes = _run_processes(load_settings())
         self._running: Counter[UUID] = Counter()
         self._unreachable = False
         self._draining = False
@@ -119,8 +123,7 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
     async def _execute(self, flow_run: "FlowRun", task_status: anyio.abc.TaskStatus[int]) -> OrderlyWorkerResult:
         async with FlowRunExecutorContext() as context:
             starter = FlowRunStarter(
-                runs=self._runs,
-                environment=_environment(),
+                self._processes,
                 control=context.control_channel,
                 superseded=lambda: self._running[flow_run.id] > 1,
             )
@@ -137,6 +140,24 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         if execution is None or execution.status_code is None:
             raise RuntimeError(f"The process of flow run {flow_run.id} could not be started.")
         return OrderlyWorkerResult(status_code=execution.status_code, identifier=str(execution.handle.pid))
+
+    async def setup(self) -> None:
+        """Have a warm parent before the first flow run comes."""
+        self._look_after_processes()
+        await super().setup()
+
+    async def teardown(self, *exc_info: Any) -> None:
+        """End the flow runs that still go on, then the warm parent."""
+        try:
+            await super().teardown(*exc_info)
+        finally:
+            if self._processes.warm is not None:
+                self._processes.warm.close()
+
+    def _look_after_processes(self) -> None:
+        self._processes.adopted.look()
+        if self._processes.warm is not None:
+            self._processes.warm.look()
 
     async def drain(self, seconds: float) -> None:
         """Take no more flow runs, and wait until those under way have finished, at most so many seconds."""
@@ -155,6 +176,7 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
 
     async def get_and_submit_flow_runs(self) -> list["FlowRun"]:
         """Look for runs; a Prefect that does not answer is waited for, however long it takes."""
+        self._look_after_processes()
         try:
             found = await super().get_and_submit_flow_runs()
         except httpx.HTTPError as error:
@@ -176,6 +198,16 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         if not self._unreachable:
             _logger.warning("Prefect does not answer (%s); looking again until it does.", error)
         self._unreachable = True
+
+
+def _run_processes(settings: Settings) -> RunProcesses:
+    worker, adopted = settings.worker, Adopted()
+    limits = Limits(worker.run_memory_mib, worker.run_cpu_seconds, worker.run_oom_score)
+    warm = None
+    if worker.warm and WarmRuns.are_possible():
+        files = settings_files()
+        warm = WarmRuns(adopted, limits, lambda: fingerprint(settings.content, files), _environment)
+    return RunProcesses(settings.state / "runs", _environment, limits, adopted, warm)
 
 
 def _environment() -> dict[str, str]:
