@@ -7,10 +7,16 @@ it does is decided by our records.
 
 import json
 import logging
+import os
 import sys
 from uuid import UUID
 
 from flows.worker.confinement import Limits, confine, die_with
+
+FLOW_NAME = "PREFECT__FLOW_NAME"
+DEPLOYMENT_NAME = "PREFECT__DEPLOYMENT_NAME"
+WORK_POOL_ID = "PREFECT__ORDERLY_WORK_POOL_ID"
+"""Variables in which the worker passes on what it knows of a run; what is missing is asked for."""
 
 
 def main(arguments: list[str]) -> None:
@@ -30,14 +36,19 @@ def run(flow_run_id: UUID) -> None:
 
     configure_from_env()
     with handle_engine_signals(flow_run_id):
-        from prefect.flow_engine import load_flow_run, run_flow  # noqa: PLC0415 - as prefect.engine does
+        from prefect.context import SyncClientContext  # noqa: PLC0415 - as prefect.engine does
 
-        from flows.lowering import flow_for_run  # noqa: PLC0415 - after Prefect's signals are handled
+        from flows.lowering import flow_of  # noqa: PLC0415 - after Prefect's signals are handled
+        from flows.worker.lean_engine import run_to_its_end, tell_related  # noqa: PLC0415 - see above
 
         logging.getLogger("prefect.task_runs").addFilter(_is_worth_reading)
-        flow_run = load_flow_run(flow_run_id)
-        # return_type "state": a failed request is an outcome, not an exception with a traceback in the operator's log.
-        run_flow(flow_for_run(flow_run), flow_run=flow_run, return_type="state")
+        # One client, and so one connection, for all that is asked of Prefect.
+        with SyncClientContext.get_or_create() as context:
+            flow_run = context.client.read_flow_run(flow_run_id)
+            name = os.environ.get(FLOW_NAME) or context.client.read_flow(flow_run.flow_id).name
+            pool = os.environ.get(WORK_POOL_ID)
+            tell_related(flow_run, name, os.environ.get(DEPLOYMENT_NAME), UUID(pool) if pool else None)
+            run_to_its_end(flow_of(name), flow_run)
 
 
 def _is_worth_reading(record: logging.LogRecord) -> bool:

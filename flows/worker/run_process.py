@@ -65,12 +65,21 @@ class RunProcesses:
 class FlowRunStarter:
     """Starts a flow run's process: Prefect's `ProcessStarter` strategy.
 
-    Nothing of the command, the environment or the folder comes from Prefect. `superseded` says whether another process
+    Nothing of the command, the environment or the folder comes from Prefect, but for names in `known`, variables that
+    spare the process asking for them. `superseded` says whether another process
     was started for the same flow run.
     """
 
-    def __init__(self, processes: RunProcesses, *, control: ControlChannel, superseded: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        processes: RunProcesses,
+        known: Mapping[str, str],
+        *,
+        control: ControlChannel,
+        superseded: Callable[[], bool],
+    ) -> None:
         self._processes = processes
+        self._known = known
         self._superseded = superseded
         self._control = control
 
@@ -116,7 +125,7 @@ class FlowRunStarter:
         return process
 
     def _environment_of(self, flow_run: "FlowRun") -> dict[str, str]:
-        environment = {**self._processes.environment(), RUN_VARIABLE: str(flow_run.id)}
+        environment = {**self._processes.environment(), **self._known, RUN_VARIABLE: str(flow_run.id)}
         # The worker runs the hooks of cancelled and crashed runs; ours have none.
         environment["PREFECT__ENABLE_CANCELLATION_AND_CRASHED_HOOKS"] = "false"
         # Without a listener (RuntimeError) Prefect kills without telling first; that is its own fallback.

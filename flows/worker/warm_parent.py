@@ -41,6 +41,7 @@ _PRELOADED = (
     "flows.records.keyring",
     "flows.records.records",
     "flows.worker.engine",
+    "flows.worker.lean_engine",
 )
 _ADOPTED_WITHIN_SECONDS = 10.0
 
