@@ -190,8 +190,16 @@ class FlowRuns:
 class Dispatcher:
     """Delivers what the outbox holds for Prefect."""
 
-    def __init__(self, records: Records, flow_runs: FlowRuns, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        records: Records,
+        flow_runs: FlowRuns,
+        clock: Callable[[], datetime] | None = None,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`announce` is called when Prefect has something new for its workers to run."""
         self._records = records
+        self._announce = announce
         self._flow_runs = flow_runs
         self._clock = clock or (lambda: datetime.now(UTC))
 
@@ -236,6 +244,7 @@ class Dispatcher:
         flow_run_id = self._flow_runs.create(
             prepared.request, prepared.key, prepared.deployed, retired=prepared.retired
         )
+        self._announce()
         self._records.run(lambda tx: _remember(tx, request_id, flow_run_id, prepared.key))
 
     def _retry(self, request_id: str) -> None:
@@ -249,6 +258,7 @@ class Dispatcher:
             )
         elif run.final or run.type == "PAUSED":
             self._flow_runs.retry(run.id)
+            self._announce()
 
     def _supersede(self, request_id: str, message: OutboxRow) -> None:
         """Have a run that would sleep or start for nothing end; one that works ends by itself, one that ended stays."""

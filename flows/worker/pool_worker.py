@@ -4,6 +4,7 @@ Whoever can reach Prefect can put a command, an environment or a folder into job
 pool, and stock workers run it. This one takes nothing from Prefect but the id of the flow run.
 """
 
+import asyncio
 import logging
 from collections import Counter
 from contextlib import AbstractAsyncContextManager, suppress
@@ -20,6 +21,7 @@ from prefect.runner._flow_run_executor import FlowRunExecutionResult, FlowRunExe
 from prefect.runner._process_manager import ProcessHandle
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
+from flows.bells import WORKER, Bell, bell_or_none
 from flows.publishing import NO_VARIABLES
 from flows.settings import Settings, load_settings, settings_files
 from flows.worker.adopted import Adopted
@@ -97,8 +99,13 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         # the first process lives), so the slots are counted here.
         super().__init__(work_pool_name, limit=None, **options)
         self._slots = limit
+        settings = load_settings()
+        self._state = settings.state
         self._forgery_tokens = True
-        self._processes = self._run_processes(load_settings())
+        self._processes = self._run_processes(settings)
+        self._look_now = anyio.Event()
+        self._looking = anyio.Lock()
+        self._more_wait = False
         self._running: Counter[UUID] = Counter()
         self._names: dict[UUID | None, str] = {}
         self._shared = SharedContext()
@@ -122,6 +129,10 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
             return await self._execute(flow_run, task_status or anyio.TASK_STATUS_IGNORED)
         finally:
             self._running[flow_run.id] -= 1
+            if not self._running[flow_run.id]:
+                del self._running[flow_run.id]
+            if self._more_wait:
+                self._look_now.set()
 
     async def _execute(self, flow_run: "FlowRun", task_status: anyio.abc.TaskStatus[int]) -> OrderlyWorkerResult:
         async with self._context(flow_run) as context:
@@ -187,6 +198,8 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         with suppress(httpx.HTTPError):  # when it does not answer, the runs ask for themselves
             self._forgery_tokens = await _wants_forgery_tokens(self.client)
         self._look_after_processes()
+        if self._runs_task_group is not None:
+            self._runs_task_group.start_soon(self._look_when_called)
 
     async def teardown(self, *exc_info: Any) -> None:
         """End the flow runs that still go on, then the warm parent."""
@@ -226,18 +239,45 @@ class OrderlyWorker(BaseWorker[OrderlyJobConfiguration, Any, OrderlyWorkerResult
         runs = await super()._get_scheduled_flow_runs()
         if self._slots is None:
             return runs
-        return runs[: max(0, self._slots - self._running.total() - len(self._submitting_flow_run_ids))]
+        self._more_wait = len(runs) > self._free_slots()
+        return runs[: self._free_slots()]
+
+    def _free_slots(self) -> int:
+        assert self._slots is not None
+        starting = sum(not self._running[flow_run_id] for flow_run_id in self._submitting_flow_run_ids)
+        return max(0, self._slots - self._running.total() - starting)
 
     async def get_and_submit_flow_runs(self) -> list["FlowRun"]:
         """Look for runs; a Prefect that does not answer is waited for, however long it takes."""
         self._look_after_processes()
         try:
-            found = await super().get_and_submit_flow_runs()
+            async with self._looking:
+                found = await super().get_and_submit_flow_runs()
         except httpx.HTTPError as error:
             self._note_unreachable(error)
             return []
         self._unreachable = False
         return found
+
+    async def _look_when_called(self) -> None:
+        """Look at once when the bell rings, or when a run has ended for which another had to wait."""
+        with bell_or_none(self._state, WORKER) as bell:
+            loop = asyncio.get_running_loop()
+            if bell is not None:
+                loop.add_reader(bell.fileno(), self._heard, bell)
+            try:
+                while True:
+                    await self._look_now.wait()
+                    self._look_now = anyio.Event()
+                    with suppress(httpx.HTTPError):  # the loop that polls will meet it too, and knows what to do
+                        await self.get_and_submit_flow_runs()
+            finally:
+                if bell is not None:
+                    loop.remove_reader(bell.fileno())
+
+    def _heard(self, bell: Bell) -> None:
+        bell.quieten()
+        self._look_now.set()
 
     async def _sync_and_initialize(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The environment of the processes of flow runs: the worker's own, with what a short process of Prefect's can do without.
+"""The environment of the processes of flow runs: the worker's own, without what costs a short process too much.
 
 Each client of Prefect loads all certificate authorities that there are (30 ms), asks whether the server is of its
 version, and whether it wants tokens against forged requests. The worker has done all three.

@@ -7,14 +7,15 @@ from hashlib import blake2b
 from pathlib import Path
 
 _OURS = Path(__file__).parents[2]
-_PACKAGES = ("request_models", "connectors", "flows")
-_READ = (".py", ".yaml")
+_PACKAGES = ("request_models", "connectors", "flows", "runbooks")
+_READ = (".py", ".yaml", ".yml", ".json", ".cfg")
 
 
 def fingerprint(content: Iterable[Path], settings: Iterable[Path]) -> str:
-    """Changes whenever a new process would load something else: our code, extensions, settings, what is installed."""
+    """Changes whenever a new process would load something else: our code, a team's content, settings, what is installed."""
     digest = blake2b(digest_size=16)
-    folders = [*(_OURS / package for package in _PACKAGES), *(folder / "extensions" for folder in content)]
+    folders = [_OURS / package for package in _PACKAGES]
+    folders += [folder / part for folder in content for part in ("extensions", "runbooks")]
     for entry in (entry for folder in folders for entry in _files(folder)):
         status = entry.stat()
         digest.update(f"{entry.path}\0{status.st_mtime_ns}\0{status.st_size}\0{status.st_ino}\n".encode())

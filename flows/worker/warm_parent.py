@@ -77,11 +77,10 @@ def _preload() -> None:
     for module in _PRELOADED:
         importlib.import_module(module)
     from flows.settings import load_settings  # noqa: PLC0415 - loading is what this is about
-    from flows.wiring import Application  # noqa: PLC0415 - see above
+    from flows.wiring import keep_registry  # noqa: PLC0415 - see above
 
     # Finding the connectors imports them, and the extensions of the user's with them.
-    with Application.open(load_settings()) as application:
-        assert application.registry.connectors
+    keep_registry(load_settings())
 
 
 def _check(worker: socket.socket) -> None:
