@@ -69,6 +69,9 @@ class Act:
             raise ActionFailed("The world is broken.", error_class=ErrorClass.PERMANENT, code="broken")
         if (folder / f"fatal-{call.step_path}").exists():
             os.kill(os.getpid(), 9)
+        code = folder / f"code-{call.step_path}"
+        if code.exists():
+            exec(compile(code.read_text(), code, "exec"), {"folder": folder})
         # The target honours tokens, as AWS does: the same call again has no second effect.
         with (folder / "calls").open("a") as calls:
             calls.write(f"{call.step_path} {call.token} {os.getpid()}\\n")
@@ -203,6 +206,10 @@ class Target:
     def mend_step(self, step: str) -> None:
         (self.folder / f"broken-{step}").unlink()
 
+    def misbehave(self, step: str, code: str) -> None:
+        """Have the step run some Python first; `folder` is the target's folder."""
+        (self.folder / f"code-{step}").write_text(code)
+
     def make_fatal(self, step: str) -> None:
         (self.folder / f"fatal-{step}").touch()
 
@@ -322,6 +329,17 @@ class Estate:
             raise AssertionError(f"{error}\n{self.request(request_id)}\n{self.logs()}") from None
         assert row is not None
         return row
+
+    def wait_for_any(self, request_id: str, *states: RequestState, deadline: float = 240) -> RequestState:
+        """Wait until the request is in one of the states; which."""
+
+        def look() -> RequestState | None:
+            state = self.request(request_id).state
+            return state if state in states else None
+
+        state = wait_until(f"request {request_id} is {states}", look, deadline, every=0.3)
+        assert state is not None
+        return state
 
     def client(self) -> AbstractContextManager[SyncPrefectClient]:
         return prefect_client(self.settings.prefect, retries=3)
@@ -451,8 +469,10 @@ def plan_of(model: str, target: Target, steps: Iterable[str]) -> Plan:
     )
 
 
-def make_estate(folder: Path, server: PrefectServer, claim_ttl_seconds: float = 3.0) -> Estate:
-    """An Orderly in `folder`; nothing of it is started."""
+def make_estate(
+    folder: Path, server: PrefectServer, claim_ttl_seconds: float = 3.0, *, worker: Mapping[str, Any] | None = None
+) -> Estate:
+    """An Orderly in `folder`; nothing of it is started. ORDERLY_TEST_WARM=0 has every run spawned."""
     content = folder / "content"
     (content / "extensions").mkdir(parents=True)
     (content / "extensions" / "probe.py").write_text(PROBE)
@@ -462,7 +482,11 @@ def make_estate(folder: Path, server: PrefectServer, claim_ttl_seconds: float = 
         "prefect": {"api_url": server.api_url, "work_pool": f"orderly-{uuid.uuid4().hex[:8]}"},
         "claim": {"ttl_seconds": claim_ttl_seconds},
         "keeper": {"dispatch_every": 0.2, "reconcile_every": 0.5},
-        "worker": {"poll_seconds": 0.5},
+        "worker": {
+            "poll_seconds": 0.5,
+            "warm": os.environ.get("ORDERLY_TEST_WARM", "1") != "0",
+            **(worker or {}),
+        },
     }
     settings = Settings(**{**given, "state": folder / "state", "content": (content,)})
     (folder / "settings.yaml").write_text(settings_yaml(given))

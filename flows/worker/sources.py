@@ -12,7 +12,7 @@ _READ = (".py", ".yaml", ".yml", ".json", ".cfg")
 
 
 def fingerprint(content: Iterable[Path], settings: Iterable[Path]) -> str:
-    """Changes whenever a new process would load something else: our code, a team's content, settings, what is installed."""
+    """Changes whenever a new process would load something else: our code, content, settings, what is installed."""
     digest = blake2b(digest_size=16)
     folders = [_OURS / package for package in _PACKAGES]
     folders += [folder / part for folder in content for part in ("extensions", "runbooks")]
