@@ -163,7 +163,7 @@ class PrefectServer:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until("the Prefect server answers", lambda: httpx.get(f"{self.api_url}/health").is_success, 90)
+        wait_until("the Prefect server answers", lambda: httpx.get(f"{self.api_url}/health").is_success, 300)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -219,7 +219,7 @@ class Target:
     def open_gate(self, when: str, step: str) -> None:
         (self.folder / f"gate-{when}-{step}").unlink()
 
-    def wait_for_arrival(self, when: str, step: str, deadline: float = 60) -> int:
+    def wait_for_arrival(self, when: str, step: str, deadline: float = 240) -> int:
         """The pid of the process that reached the gate."""
         reached = self.folder / f"gate-{when}-{step}-reached"
         return int(
@@ -318,7 +318,7 @@ class Estate:
         assert row is not None
         return row
 
-    def wait_for(self, request_id: str, state: RequestState, deadline: float = 90) -> RequestRow:
+    def wait_for(self, request_id: str, state: RequestState, deadline: float = 240) -> RequestRow:
         def look() -> RequestRow | None:
             row = self.request(request_id)
             return row if row.state is state else None

@@ -21,7 +21,7 @@ from prefect_estate import (
 )
 from waiting import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 WRITE_STATE = """
 import os, json
@@ -54,7 +54,7 @@ if os.fork() == 0:
 def warm(prefect_server: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Estate]:
     made = make_estate(tmp_path_factory.mktemp("warm"), prefect_server, worker={"warm": True, "run_memory_mib": 700})
     made.start("keeper", "worker")
-    wait_until("the worker has a warm parent", lambda: warm_parents_of(made.parts["worker"].pid), 90)
+    wait_until("the worker has a warm parent", lambda: warm_parents_of(made.parts["worker"].pid), 240)
     yield made
     made.stop()
     made.application.close()
