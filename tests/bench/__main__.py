@@ -1,4 +1,4 @@
-"""`make bench`: figures seen on this machine, each held against a baseline of the same run; `--json FILE` keeps them."""
+"""`make bench`: figures seen on this machine, held against baselines of the same run; `--json FILE` keeps them."""
 
 import argparse
 import json
