@@ -45,6 +45,15 @@ _PRELOADED = (
     "flows.records.records",
     "flows.worker.engine",
     "flows.worker.lean_engine",
+    # What these import when they are first used.
+    "anyio._backends._asyncio",
+    "anyio.streams.tls",
+    "encodings.idna",
+    "prefect.utilities.visualization",
+    "pydantic.v1",
+    "rich._emoji_codes",
+    "sqlite3",
+    "stringprep",
 )
 _USES = re.compile(r"\buses:\s*[\"']?([a-z0-9_-]+(?:\.[a-z0-9_-]+)+)")
 _ADOPTED_WITHIN_SECONDS = 10.0
@@ -85,6 +94,8 @@ def _preload() -> None:
 
     # Finding the connectors imports them, and the extensions of the user's with them.
     settings = load_settings()
+    if settings.records_url.startswith("postgresql"):
+        importlib.import_module("psycopg")
     keep_registry(settings).prepare(_actions_used(Application.open(settings).model_folders))
 
 
