@@ -229,8 +229,13 @@ class StockPrefect:
             process.wait(60)
 
     def order(self, steps: int, name: str) -> tuple[str, float]:
-        body = {"parameters": {"name": name, "steps": steps}, "state": {"type": "SCHEDULED"}}
+        body = {"parameters": {"name": name, "steps": steps}, "state": {"type": "SCHEDULED"}, "idempotency_key": name}
         answer = self._http.post(f"{self.api}/deployments/{self._deployment}/create_flow_run", json=body)
+        for _ in range(10):
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                break
+            time.sleep(0.2)  # Prefect on SQLite answers so now and then; it is not held against it
+            answer = self._http.post(f"{self.api}/deployments/{self._deployment}/create_flow_run", json=body)
         return str(answer.raise_for_status().json()["id"]), time.time()
 
     def state_of(self, flow_run_id: str) -> str:
