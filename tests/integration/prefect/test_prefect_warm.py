@@ -116,65 +116,57 @@ def test_whatever_a_run_does_the_others_and_the_parent_go_on(warm: Estate) -> No
     wait_until("what a run left behind is ended", lambda: not Path(f"/proc/{daemon}").exists(), 60)
 
 
-def test_killing_the_parent_ends_no_run_and_the_next_ones_get_another(warm: Estate) -> None:
-    parent = the_parent(warm)
-    target = warm.target()
+def test_killing_the_parent_ends_no_run_and_the_next_ones_get_another(own_warm: Estate) -> None:
+    parent = the_parent(own_warm)
+    target = own_warm.target()
     target.close_gate("after", "first")
-    request = run_of(warm, target, "first", "second")
+    request = run_of(own_warm, target, "first", "second")
     process = target.wait_for_arrival("after", "first")
     os.kill(parent, signal.SIGKILL)
-    wait_until("another parent is there", lambda: the_parent(warm) != parent, 60)
+    wait_until("another parent is there", lambda: the_parent(own_warm) != parent, 60)
     assert is_running(process)
     target.open_gate("after", "first")
-    warm.wait_for(request, RequestState.FULFILLED)
-    other = warm.target()
-    warm.wait_for(run_of(warm, other, "first"), RequestState.FULFILLED)
+    own_warm.wait_for(request, RequestState.FULFILLED)
+    other = own_warm.target()
+    own_warm.wait_for(run_of(own_warm, other, "first"), RequestState.FULFILLED)
     assert target.effects() == ["first", "second"]
 
 
-def test_a_changed_extension_is_what_the_next_run_has(warm: Estate) -> None:
-    parent = the_parent(warm)
-    target = warm.target()
+def test_a_changed_extension_is_what_the_next_run_has(own_warm: Estate) -> None:
+    parent = the_parent(own_warm)
+    target = own_warm.target()
     target.close_gate("after", "first")
-    old = run_of(warm, target, "first", "second")
+    old = run_of(own_warm, target, "first", "second")
     target.wait_for_arrival("after", "first")
-    extension = warm.settings.content[0] / "extensions" / "probe.py"
+    extension = own_warm.settings.content[0] / "extensions" / "probe.py"
     text = extension.read_text()
     try:
         extension.write_text(text.replace("acting on", "newly acting on"))
-        wait_until("another parent is there", lambda: the_parent(warm) != parent, 60)
-        other = warm.target()
-        new = run_of(warm, other, "first")
-        warm.wait_for(new, RequestState.FULFILLED)
-        warm.wait_for_log(warm.flow_run(new).id, "newly acting on")
+        wait_until("another parent is there", lambda: the_parent(own_warm) != parent, 60)
+        other = own_warm.target()
+        new = run_of(own_warm, other, "first")
+        own_warm.wait_for(new, RequestState.FULFILLED)
+        own_warm.wait_for_log(own_warm.flow_run(new).id, "newly acting on")
         target.open_gate("after", "first")
-        warm.wait_for(old, RequestState.FULFILLED)
-        assert "newly acting" not in warm.run_logs(warm.flow_run(old).id)
+        own_warm.wait_for(old, RequestState.FULFILLED)
+        assert "newly acting" not in own_warm.run_logs(own_warm.flow_run(old).id)
     finally:
         extension.write_text(text)
 
 
-def test_a_killed_worker_takes_its_forked_runs_and_the_parent_along(
-    prefect_server: PrefectServer, tmp_path: Path
-) -> None:
-    estate = make_estate(tmp_path, prefect_server, worker={"warm": True})
-    try:
-        estate.start("keeper", "worker")
-        target = estate.target()
-        target.close_gate("after", "first")
-        request = run_of(estate, target, "first", "second")
-        process = target.wait_for_arrival("after", "first")
-        assert name_of(process).startswith("run-")
-        parent = the_parent(estate)
-        estate.kill("worker")
-        wait_until("run and parent end with the worker", lambda: not is_running(process) and not is_running(parent))
-        target.open_gate("after", "first")
-        estate.start("worker")
-        estate.wait_for(request, RequestState.FULFILLED)
-        assert target.effects() == ["first", "second"]
-    finally:
-        estate.stop()
-        estate.application.close()
+def test_a_killed_worker_takes_its_forked_runs_and_the_parent_along(own_warm: Estate) -> None:
+    target = own_warm.target()
+    target.close_gate("after", "first")
+    request = run_of(own_warm, target, "first", "second")
+    process = target.wait_for_arrival("after", "first")
+    assert name_of(process).startswith("run-")
+    parent = the_parent(own_warm)
+    own_warm.kill("worker")
+    wait_until("run and parent end with the worker", lambda: not is_running(process) and not is_running(parent))
+    target.open_gate("after", "first")
+    own_warm.start("worker")
+    own_warm.wait_for(request, RequestState.FULFILLED)
+    assert target.effects() == ["first", "second"]
 
 
 def test_a_parent_that_would_hand_down_a_thread_forks_nothing(prefect_server: PrefectServer, tmp_path: Path) -> None:
