@@ -12,7 +12,7 @@ R = TypeVar("R")
 
 def select_rows(kind: type[Any], table: Table, named: Mapping[str, str] | None = None) -> Select[Any]:
     """Select the columns a dataclass needs; `named` maps a field to a column of another name."""
-    return _selected(kind, table, tuple((named or {}).items()))
+    return _selected(kind, table, tuple((named or {}).items()))  # type: ignore[arg-type] # a class can be hashed
 
 
 @cache  # a step reads some twenty rows, and putting a select together takes longer than running it
