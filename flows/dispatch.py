@@ -51,6 +51,7 @@ _RUNNABLE = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, Request
 _AT_ONCE = 50
 _PAGE = 200
 _LONGEST_BACK_OFF = 5.0
+_BUSY_BACK_OFF = 0.2
 _REFUSED_BACK_OFF = 60.0
 _LONGEST_NAME = 60
 
@@ -59,6 +60,10 @@ _logger = logging.getLogger(__name__)
 
 class PrefectUnavailable(Exception):
     """Prefect does not answer, or says that it cannot now; the same call may succeed later."""
+
+
+class PrefectBusy(PrefectUnavailable):
+    """Prefect answers, and says that it cannot now; what else there is may be tried."""
 
 
 class PrefectRefused(Exception):
@@ -223,6 +228,9 @@ class Dispatcher:
         try:
             if message.request_id is not None:
                 deliver(message.request_id, message)
+        except PrefectBusy as error:
+            self._defer(message, str(error), min(_LONGEST_BACK_OFF, _BUSY_BACK_OFF * 2 ** min(message.attempts, 10)))
+            return True
         except PrefectUnavailable as error:
             self._defer(message, str(error), min(_LONGEST_BACK_OFF, 0.5 * 2 ** min(message.attempts, 10)))
             return False
@@ -340,7 +348,7 @@ def _answering() -> Iterator[None]:
         yield
     except httpx.HTTPStatusError as error:
         if error.response.status_code == httpx.codes.TOO_MANY_REQUESTS or error.response.is_server_error:
-            raise PrefectUnavailable(f"Prefect answered {error.response.status_code}") from error
+            raise PrefectBusy(f"Prefect answered {error.response.status_code}") from error
         raise PrefectRefused(str(error)) from error
     except httpx.TransportError as error:
         raise PrefectUnavailable(f"Prefect does not answer: {str(error) or type(error).__name__}") from error
