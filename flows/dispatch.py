@@ -6,6 +6,7 @@ after a crash or a lost answer gives the same run, and no other run can pass for
 
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ _AT_ONCE = 50
 _PAGE = 200
 _LONGEST_BACK_OFF = 5.0
 _BUSY_BACK_OFF = 0.2
+_INSISTING_SECONDS = (0.03, 0.06, 0.12)
 _REFUSED_BACK_OFF = 60.0
 _LONGEST_NAME = 60
 
@@ -227,7 +229,7 @@ class Dispatcher:
         """Deliver one message; false when Prefect does not answer, so that the others need not be tried."""
         try:
             if message.request_id is not None:
-                deliver(message.request_id, message)
+                _insist(lambda: deliver(str(message.request_id), message))
         except PrefectBusy as error:
             self._defer(message, str(error), min(_LONGEST_BACK_OFF, _BUSY_BACK_OFF * 2 ** min(message.attempts, 10)))
             return True
@@ -276,6 +278,18 @@ class Dispatcher:
             request = self._records.read(lambda tx: tx.requests.get(request_id))
             why = "" if request is None else request.state_reason
             self._flow_runs.show(run.id, "cancelled", "Cancelled", f"{why} This run has nothing more to do.".strip())
+
+
+def _insist(work: Callable[[], None]) -> None:
+    """Do it, again where Prefect was busy: on SQLite two writes that meet are answered 503, and the next one passes."""
+    for pause in _INSISTING_SECONDS:
+        try:
+            work()
+        except PrefectBusy:
+            time.sleep(pause)
+        else:
+            return
+    work()
 
 
 @dataclass(frozen=True)
