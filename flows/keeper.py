@@ -10,7 +10,10 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from datetime import UTC, datetime
+from types import FrameType
 
+from flows.bells import KEEPER as KEEPER_BELL
+from flows.bells import WORKER, Bell, bell_or_none, ring
 from flows.dispatch import (
     CRASHED,
     DISPATCHED_AGAIN,
@@ -65,13 +68,14 @@ class Keeper:
         settings: KeeperSettings,
         clock: Callable[[], datetime] | None = None,
         seconds: Callable[[], float] = time.monotonic,
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
         self._records = records
         self._flow_runs = flow_runs
         self._settings = settings
         self._clock = clock or (lambda: datetime.now(UTC))
         self._seconds = seconds
-        self._dispatcher = Dispatcher(records, flow_runs, clock)
+        self._dispatcher = Dispatcher(records, flow_runs, clock, announce)
         self._first_seen: dict[Hashable, float] = {}
 
     def dispatch(self) -> None:
@@ -191,22 +195,33 @@ def _wake(tx: Transaction, request: RequestRow) -> None:
 def run_keeper(settings: Settings) -> None:
     """Keep until SIGTERM or SIGINT."""
     stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        ring(settings.state, KEEPER_BELL)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     application = Application.open(settings)
     try:
         with prefect_client(settings.prefect) as client:
-            keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
-            with LeftRuns(settings.state / "runs"):
-                keep(keeper, settings.keeper, stop)
+            keeper = Keeper(
+                application.records,
+                FlowRuns(client, settings.prefect.work_pool),
+                settings.keeper,
+                announce=lambda: ring(settings.state, WORKER),
+            )
+            with LeftRuns(settings.state / "runs"), bell_or_none(settings.state, KEEPER_BELL) as bell:
+                keep(keeper, settings.keeper, stop, bell)
     finally:
         application.close()
 
 
-def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> None:
-    """Run the loops until `stop` is set; what is down is waited for."""
+def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event, bell: Bell | None) -> None:
+    """Run the loops until `stop` is set; what is down is waited for. The bell calls for a dispatch at once."""
+    dispatch = _Loop(keeper.dispatch, settings.dispatch_every)
     loops = [
-        _Loop(keeper.dispatch, settings.dispatch_every),
+        dispatch,
         _Loop(keeper.wake, settings.dispatch_every),
         _Loop(keeper.deliver_wakes, settings.dispatch_every),
         _Loop(keeper.watch_tasks, _TASKS_EVERY),
@@ -217,7 +232,10 @@ def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> Non
     while not stop.is_set():
         for loop in loops:
             loop.run_if_due()
-        stop.wait(settings.dispatch_every)
+        if bell is None:
+            stop.wait(settings.dispatch_every)
+        elif bell.wait(settings.dispatch_every):
+            dispatch.hurry()
 
 
 class _Loop:
@@ -228,6 +246,10 @@ class _Loop:
         self._every = every
         self._next = 0.0
         self._down = ""
+
+    def hurry(self) -> None:
+        """Be due now."""
+        self._next = 0.0
 
     def run_if_due(self) -> None:
         if time.monotonic() < self._next:

@@ -81,6 +81,14 @@ class WorkerSettings(_Part):
     poll_seconds: float = Field(default=1.0, gt=0)
     branches: int = Field(default=8, ge=1)
     """Branches of one `parallel` block at a time."""
+    warm: bool = True
+    """Fork flow runs from a parent that has everything loaded; false: an interpreter is spawned for each."""
+    run_memory_mib: int | None = Field(default=2048, ge=256)
+    """What a process of a flow run may have to itself."""
+    run_cpu_seconds: int | None = Field(default=None, ge=60)
+    """Processor time that a process of a flow run may use before it is killed."""
+    run_oom_score: int = Field(default=300, ge=0, le=1000)
+    """Added to the score of flow runs by which the kernel picks whom to kill when memory runs out."""
 
 
 class ReviewSettings(_Part):

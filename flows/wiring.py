@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 import request_models
 from connectors.registry import ConnectorContext, Registry
+from flows.bells import KEEPER, ring
 from flows.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,11 +24,25 @@ if TYPE_CHECKING:
     from flows.records.records import Records
 
 
+_kept_registry: tuple[Settings, Registry] | None = None
+
+
+def keep_registry(settings: Settings) -> Registry:
+    """Make the registry that every fork of this process will have: connectors loaded, nothing connected.
+
+    Raises ConnectorUnavailable.
+    """
+    global _kept_registry  # noqa: PLW0603 - what a fork inherits is what the process has
+    registry = Application.open(settings).registry
+    _kept_registry = settings, registry
+    return registry
+
+
 @dataclass(frozen=True)
 class Application:
     """Everything one process needs, each part opened when it is first asked for. Use as a context manager, or close it.
 
-    Nothing here is carried over a fork: a child opens its own.
+    Nothing here is carried over a fork but a registry that was kept for it: a child opens its own.
     """
 
     settings: Settings
@@ -43,11 +58,14 @@ class Application:
         from flows.records.keyring import Keyring  # noqa: PLC0415 - see above
         from flows.records.records import Records  # noqa: PLC0415 - see above
 
-        return Records.open(self.settings.records_url, Keyring.open(self.settings.keyring_file))
+        keyring = Keyring.open(self.settings.keyring_file)
+        return Records.open(self.settings.records_url, keyring, announce=lambda: ring(self.settings.state, KEEPER))
 
     @cached_property
     def registry(self) -> Registry:
         """Which actions exist. Raises ConnectorUnavailable."""
+        if _kept_registry is not None and _kept_registry[0] == self.settings:
+            return _kept_registry[1]
         context = ConnectorContext(
             state=self.settings.state,
             content_folders=self.settings.content,

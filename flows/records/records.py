@@ -80,8 +80,16 @@ class Records:
     a Conflict found by the database itself appears when the transaction is left, for nothing of it can be kept.
     """
 
-    def __init__(self, engine: Engine, keyring: Keyring, clock: Callable[[], datetime], patience: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        keyring: Keyring,
+        clock: Callable[[], datetime],
+        patience: float,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._announce = announce
         self._reading = engine.execution_options(**{READ_ONLY: True})
         self._keyring = keyring
         self._clock = clock
@@ -96,13 +104,14 @@ class Records:
         clock: Callable[[], datetime] = utc_now,
         *,
         patience: float = PATIENCE_SECONDS,
+        announce: Callable[[], None] = lambda: None,
     ) -> "Records":
         """Records in `sqlite:///FILE` or `postgresql://...`; nothing is migrated. Raises RecordsUnavailable.
 
         `clock` gives aware datetimes; claims expire by it. `patience`: for how many seconds a busy database is ridden
-        out.
+        out. `announce` is called when a transaction that put something into the outbox has been committed.
         """
-        return cls(open_engine(database_url), keyring, clock, patience)
+        return cls(open_engine(database_url), keyring, clock, patience, announce)
 
     def now(self) -> datetime:
         """The time that claims expire by."""
@@ -160,9 +169,12 @@ class Records:
         self._thread.busy = True
         try:
             with translated_errors(), engine.begin() as connection:
-                yield Transaction(connection, self._keyring, self._clock)
+                transaction = Transaction(connection, self._keyring, self._clock)
+                yield transaction
         finally:
             self._thread.busy = False
+        if transaction.outbox.filled:
+            self._announce()
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._patience
