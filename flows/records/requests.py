@@ -12,6 +12,7 @@ from flows.records.claims import Claims
 from flows.records.cursors import read_cursor, write_cursor
 from flows.records.errors import IllegalTransition, NotFound
 from flows.records.events import Events
+from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
@@ -43,6 +44,7 @@ class Requests:
         outbox: Outbox,
         tasks: Tasks,
         events: Events,
+        locks: Locks,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -51,6 +53,7 @@ class Requests:
         self._outbox = outbox
         self._tasks = tasks
         self._events = events
+        self._locks = locks
 
     def add(self, new: NewRequest) -> RequestRow:
         """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
@@ -133,8 +136,8 @@ class Requests:
     ) -> RequestRow:
         """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
-        What follows from it everywhere is done here: a parent hears that its child has ended, and a request that is
-        being undone wants nothing more of people and events.
+        What follows from it everywhere is done here: a parent hears that its child has ended, one that has ended
+        holds no locks, and a request that is being undone wants nothing more of people and events.
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
         request = self._locked(request_id)
@@ -153,6 +156,13 @@ class Requests:
             self._events.settle_all(request_id)
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
+        if to.ended:
+            self._locks.release(request_id)
+        return self._required(request_id)
+
+    def set_reason(self, request_id: str, why: str) -> RequestRow:
+        """Say anew why a request is in the state it is in; raises NotFound."""
+        self._change(self._locked(request_id), state_reason=why)
         return self._required(request_id)
 
     def set_wake_at(self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None) -> None:
