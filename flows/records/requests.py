@@ -16,7 +16,7 @@ from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
-from flows.records.states import LEGAL_MOVES, RequestState
+from flows.records.states import ENDED, LEGAL_MOVES, RequestState
 from flows.records.tables import requests
 from flows.records.tasks import Tasks
 from request_models.calendars import calendar_from_json
@@ -115,6 +115,12 @@ class Requests:
     def in_states(self, states: Iterable[RequestState]) -> _Rows:
         """Every request in one of the states, oldest first."""
         rows = _select().where(requests.c.state.in_(list(states))).order_by(requests.c.submitted, requests.c.id)
+        return each(RequestRow, self._connection.execute(rows))
+
+    def open_children(self, request_id: str) -> _Rows:
+        """The requests that a request ordered and that have not ended, oldest first."""
+        open_ones = and_(requests.c.parent == request_id, requests.c.state.not_in(list(ENDED)))
+        rows = _select().where(open_ones).order_by(requests.c.submitted, requests.c.id)
         return each(RequestRow, self._connection.execute(rows))
 
     def to_wake(self, now: datetime, limit: int) -> _Rows:
