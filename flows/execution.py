@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
+from flows.child_undo import Asked, ChildUndo
 from flows.claim_upkeep import ClaimUpkeep
 from flows.engine_ledger import EngineLedger
 from flows.engine_steps import EngineStep
@@ -273,7 +274,11 @@ class Session:
         proof = Proof(self._registry, self._records.now, self._settings.step_timeout_seconds, stop)
         ledger = UndoLedger(self._records, self._claim, self.request)
         leaves = self._undo is not None and self._undo.leaves
-        return Undoing(ledger, proof, run, adopt, stop, leaves=leaves)
+        asked = (
+            Asked(WORKER, "a step failed") if self._undo is None else Asked(self._undo.actor, self._undo.why, leaves)
+        )
+        children = ChildUndo(self._records, self._claim, asked)
+        return Undoing(ledger, proof, children, run, adopt, stop, leaves=leaves)
 
     def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""

@@ -1,4 +1,4 @@
-"""The longest a request may run at a stretch. Nothing runs for ever: what does goes on hold, for a person to look at."""
+"""The longest a request may run at a stretch: nothing runs for ever, what does goes on hold for a person."""
 
 from datetime import datetime, timedelta
 
