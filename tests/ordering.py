@@ -31,9 +31,9 @@ def child_plan(*steps: Step, **more: object) -> Plan:
     return replace(plan_of(*steps, inputs=inputs, **more), model="child")  # type: ignore[arg-type]  # tests pass fields by name
 
 
-def ordering(size: Node | None = None) -> Step:
+def ordering(size: Node | None = None, model: str = "child") -> Step:
     inputs = MapOf({"size": size or Literal(3)})
-    return engine("order", "request.submit", model=Literal("child"), inputs=inputs)
+    return engine("order", "request.submit", model=Literal(model), inputs=inputs)
 
 
 def children(house: House, request: RequestRow) -> list[RequestRow]:

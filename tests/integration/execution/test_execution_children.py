@@ -5,22 +5,28 @@ from dataclasses import replace
 import pytest
 
 from connectors.memory import Killed
+from flows.execution import End, Suspend
 from flows.outbox_kinds import RETRY
 from flows.records.rows import RequestRow
 from flows.records.states import EffectState, RequestState
 from flows.waking import deliver_wakes
 from ordering import child_plan, children, ordering, with_run
 from request_models.plan import Group, Literal, OnFailure, Parallel, Plan, Undo
-from staging import CALLER, House, plan_of, step
+from staging import CALLER, House, plan_of, run_of, step
 from undoing_world import World, cancel, fails, let_claim_end, making, states_of, take_back, undo_of
 
 
 def woken(house: House, parent: RequestRow) -> None:
     """The keeper, and what it has told the flow run of the parent."""
     deliver_wakes(house.records, house.clock())
-    assert parent.id in [
-        one.request_id for one in house.records.read(lambda tx: tx.outbox.due(RETRY, house.clock(), 99))
-    ]
+    due = house.records.read(lambda tx: tx.outbox.due(RETRY, house.clock(), 99))
+    assert parent.id in [one.request_id for one in due]
+
+
+def parked(house: House, request: RequestRow) -> None:
+    """Its flow run enters, and sleeps until it has its locks."""
+    assert isinstance(house.execution.enter(request.id, run_of(request)), Suspend)
+    assert house.now(request).state is RequestState.WAITING
 
 
 def ordered(house: House, plan: Plan, *steps: object) -> tuple[RequestRow, RequestRow]:
@@ -174,18 +180,14 @@ def test_a_kill_anywhere_on_the_way_back_changes_nothing(house: House, where: st
     house.run(child)
     cancel(house, parent)
 
-    def die(_: object) -> None:
-        raise Killed
-
     if where == "before the child is told":
-        with pytest.raises(Killed), house.enter(house.dispatched(parent)):
-            die(None)
-        let_claim_end(house, parent)
+        with house.enter(house.dispatched(parent)):
+            let_claim_end(house, parent)
     house.run(house.now(parent))
     if where == "after the child is told":
-        with pytest.raises(Killed), house.enter(house.now(parent)) as session:
-            session.walk(lambda unit: session.run_step(unit, die))
-            die(None)  # it heard that it has to wait, and died before it recorded that
+        # It heard that it has to wait, and died before it recorded that.
+        with house.enter(house.now(parent)) as session:
+            assert session.walk(lambda unit: session.run_step(unit, print)).pauses
         let_claim_end(house, parent)
     take_back(house, child)
     woken(house, parent)
@@ -211,8 +213,7 @@ def test_a_child_works_under_the_locks_of_its_parent_which_nobody_gets_meanwhile
     parent = house.order(replace(plan_of(ordering()), locks=bucket))
     stranger = house.order(replace(plan_of(step("work")), locks=bucket))
     house.run(parent)
-    house.run(stranger)
-    assert house.now(stranger).state is RequestState.WAITING
+    parked(house, stranger)
     (child,) = children(house, parent)
     assert house.run(with_run(house, child)) == ["work:done"]
     deliver_wakes(house.records, house.clock())
@@ -227,23 +228,14 @@ def test_two_that_would_wait_for_each_others_children_are_told_apart_and_the_rea
     parents = []
     for own, other in (("a", "b"), ("b", "a")):
         house.publish(replace(child_plan(step("work")), model=f"wants-{other}", locks=(Literal(other),)))
-        order = replace(
-            ordering(),
-            arguments=replace(
-                ordering().arguments,
-                members={  # type: ignore[type-var]
-                    **ordering().arguments.members,
-                    "model": Literal(f"wants-{other}"),
-                },
-            ),
-        )  # type: ignore[union-attr]
+        order = ordering(model=f"wants-{other}")
         parent = house.order(replace(plan_of(order), locks=(Literal(own),)))
         house.run(parent)
         parents.append(parent)
     first, second = ((children(house, parent))[0] for parent in parents)
-    house.run(with_run(house, first))
-    assert house.now(first).state is RequestState.WAITING
-    house.execution.enter(second.id, _run(with_run(house, second)))
+    parked(house, with_run(house, first))
+    entry = house.execution.enter(second.id, run_of(with_run(house, second)))
+    assert isinstance(entry, End)
     row = house.now(second)
     assert row.state is RequestState.ON_HOLD
     assert f"request {second.id} waits for lock a, held by request {parents[0].id}" in row.state_reason
@@ -253,12 +245,5 @@ def test_two_that_would_wait_for_each_others_children_are_told_apart_and_the_rea
     house.run(parents[1])
     assert house.now(parents[1]).state is RequestState.ON_HOLD
     cancel(house, parents[1])
-    house.run(house.now(parents[1]))
     deliver_wakes(house.records, house.clock())
     assert house.run(house.now(first)) == ["work:done"]
-
-
-def _run(request: RequestRow) -> object:
-    from staging import run_of
-
-    return run_of(request)
