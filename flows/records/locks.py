@@ -169,9 +169,10 @@ class Locks:
         )
 
     def _hold(self, request_id: str) -> None:
+        now = self._clock()
         for row in self.of(request_id):
             mine = and_(locks.c.request_id == request_id, locks.c.name == row.name)
-            held = {"held_since": self._clock(), "number": self._count()}
+            held = {"held_since": now, "number": self._count()}
             self._connection.execute(update(locks).where(mine).values(**held))
 
     def _give(self, granted: Sequence[str]) -> None:
