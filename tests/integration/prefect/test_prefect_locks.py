@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -99,7 +100,7 @@ def test_orders_on_one_lock_are_never_at_the_target_together_whatever_is_killed(
         (first,) = keeper.inside
         others = [one for one in orders if one != first]
         for one in others:
-            waiting = wait_until("it says whom it waits for", lambda one=one: _waits(estate, one), 30)
+            waiting = wait_until("it says whom it waits for", partial(_waits, estate, one), 30)
             assert f"lock target, held by request {first} since" in waiting
             assert estate.request(one).flow_run_id is None, "it is not dispatched"
         estate.kill("keeper")
