@@ -88,7 +88,9 @@ def publish(estate: Estate, plan: Plan) -> Plan:
     return plan
 
 
-def test_orders_on_one_lock_are_never_at_the_target_together_whatever_is_killed(estate: Estate) -> None:
+def test_orders_on_one_lock_are_never_at_the_target_together_whatever_is_killed(own_estate: Estate) -> None:
+    estate = own_estate
+    estate.start("keeper", "worker")
     with door() as keeper:
         target = estate.target()
         plan = estate.publish(target, ["middle"])
@@ -143,7 +145,9 @@ def child_of(estate: Estate, request_id: str) -> str:
     return wait_until("it has ordered", look, 60)
 
 
-def test_cancelling_reaches_the_child_that_runs_though_keeper_and_processes_are_killed(estate: Estate) -> None:
+def test_cancelling_reaches_the_child_that_runs_though_keeper_and_processes_are_killed(own_estate: Estate) -> None:
+    estate = own_estate
+    estate.start("keeper", "worker")
     own, childs = estate.target(), estate.target()
     childs.heed_cancelling()
     childs.close_gate("before", "second")
