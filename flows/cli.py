@@ -34,6 +34,7 @@ _COMMANDS = {
     "skip": "Go on without a step of a request on hold, where its model allows it.",
     "fix": "Correct inputs of a request on hold and go on; only what depends on them runs again.",
     "assign": "Give a hold, or a task, to a team or a person.",
+    "locks": "List who holds and who waits for the locks of requests; free those of a request on hold.",
     "cancel": "Cancel a request: what runs is stopped, what was done is taken back.",
     "undo": "Take back what a request did that is on hold or fulfilled.",
     "history": "Write run history in the documented format, or make it of another tool's log.",

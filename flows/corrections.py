@@ -7,7 +7,7 @@ before it can run with others; it is named, and nothing is changed.
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from flows.acceptance import ScopeOf, accepted_inputs, frozen_values, refuse_ineligible, secret_values
+from flows.acceptance import ScopeOf, accepted_inputs, frozen_values, lock_names, refuse_ineligible, secret_values
 from flows.errors import InvalidInputs, NotPossible
 from flows.interventions import Act, Held, Interventions, end_what_waits, go_on_from_hold
 from flows.places import Surround, label_of, surrounds
@@ -55,6 +55,7 @@ class Corrections:
         scope = scope_of(inputs)
         values = frozen_values(plan, scope)
         refuse_ineligible(plan, {**scope, "values": values})
+        locks = lock_names(plan, {**scope, "values": values})
         changed = _different(old, inputs)
         if not changed:
             raise NotPossible("These are the inputs that the request has: nothing would change. Retry it instead.")
@@ -67,6 +68,7 @@ class Corrections:
             held.id, tx.secrets.seal(held.id, "inputs", inputs, [f"/{name}" for name in plan.secret_inputs])
         )
         tx.requests.set_values(held.id, tx.secrets.seal(held.id, "values", values, secret_values(plan)))
+        tx.locks.want(held.id, locks)
         said = f"{act.remark.why} (changed: {', '.join(sorted(changed))}; run again: {', '.join(forgotten) or 'none'})"
         tx.audit.add(held.id, act.caller.person.id, INPUTS_CHANGED, request.state, request.state, said)
         return go_on_from_hold(held, act.caller.person.id, f"its inputs were corrected: {act.remark.why}")

@@ -33,6 +33,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 
 from flows.dispatch_keys import new_key
+from flows.lock_queue import may_be_dispatched
 from flows.outbox_kinds import DISPATCH, RETRY, SUPERSEDED
 from flows.publishing import RETIRED, deploy, ensure_work_pool, find_deployment, is_as_published, mark_retired
 from flows.records.records import Records, Transaction
@@ -304,6 +305,8 @@ def _prepare(tx: Transaction, request_id: str) -> _Prepared | None:
     """Have a key for the dispatch on record; None when there is nothing to dispatch (any more)."""
     request = tx.requests.get_for_update(request_id)
     if request is None or request.state not in _RUNNABLE or request.flow_run_id is not None:
+        return None
+    if not may_be_dispatched(tx, request):
         return None
     key = request.dispatch_key or new_key(request_id)
     if key != request.dispatch_key:

@@ -13,12 +13,14 @@ from typing import Literal, Self
 
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
+from flows.child_undo import Asked, ChildUndo
 from flows.claim_upkeep import ClaimUpkeep
 from flows.engine_ledger import EngineLedger
 from flows.engine_steps import EngineStep
 from flows.frames import ROOT, Frame
 from flows.holder import make_way, this_process
 from flows.lifecycle import Lifecycle
+from flows.lock_queue import LOOK_AGAIN, refuse, take_locks
 from flows.masking import pointers_holding, secret_texts
 from flows.outputs import rendered_outputs, secret_outputs
 from flows.proof import Proof
@@ -153,6 +155,8 @@ class Execution:
         if claim is None:
             return Wait("Another process has just taken this request; waiting for it.", seconds=1.0)
         session = Session.begin(self._records, self._registry, self._settings, claim, flow_run, self._new_stop())
+        if isinstance(session, Suspend | End):
+            return session
         # Somebody may have cancelled it between the look and the claim: then it is decided anew.
         return self.enter(request.id, flow_run) if session is None else Proceed(session)
 
@@ -196,15 +200,16 @@ class Session:
         claim: Claim,
         flow_run: FlowRunIdentity,
         stop: threading.Event,
-    ) -> Self | None:
+    ) -> Self | Suspend | End | None:
         """Record that the request runs, and what an earlier holder left unknown. Raises ClaimLost.
 
         `stop` is set when the claim is lost, or when nothing more is to be begun.
 
-        None, with the claim given back, when the request is not the flow run's to run any more.
+        None, with the claim given back, when the request is not the flow run's to run any more; how the run goes on,
+        when the request has to wait for its locks first.
         """
 
-        def write(tx: Transaction) -> tuple[RequestRow, Plan, UndoRow | None] | None:
+        def write(tx: Transaction) -> tuple[RequestRow, Plan, UndoRow | None] | Suspend | End | None:
             request = tx.requests.get_for_update(claim.request_id)
             if request is None:
                 raise NotFound("request", claim.request_id)
@@ -219,10 +224,15 @@ class Session:
                 tx.requests.set_wake_at(request.id, None, epoch=claim.epoch)
             tx.effects.mark_open_unknown(request.id, claim.epoch)
             tx.steps.abandon_attempts(request.id, claim.epoch, "its process ended before it had an answer")
+            parked = _parked(tx, request, undo, claim)
+            if parked is not None:
+                return parked
             return request, tx.plans.get(request.plan_digest), undo
 
         begun = records.run(write)
-        return None if begun is None else cls(records, registry, settings, claim, *begun, stop)
+        if begun is None or isinstance(begun, Suspend | End):
+            return begun
+        return cls(records, registry, settings, claim, *begun, stop)
 
     def walk(self, run: Callable[[Unit], StepReport]) -> Passage:
         """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule.
@@ -264,7 +274,11 @@ class Session:
         proof = Proof(self._registry, self._records.now, self._settings.step_timeout_seconds, stop)
         ledger = UndoLedger(self._records, self._claim, self.request)
         leaves = self._undo is not None and self._undo.leaves
-        return Undoing(ledger, proof, run, adopt, stop, leaves=leaves)
+        asked = (
+            Asked(WORKER, "a step failed") if self._undo is None else Asked(self._undo.actor, self._undo.why, leaves)
+        )
+        children = ChildUndo(self._records, self._claim, asked)
+        return Undoing(ledger, proof, children, run, adopt, stop, leaves=leaves)
 
     def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""
@@ -417,6 +431,23 @@ def _taken_up(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim:
     actor = PREFECT_UI if pressed else WORKER
     why = "Retry was pressed in Prefect, reason unknown" if pressed else "its flow run started"
     return tx.requests.move(request.id, to, actor=actor, why=why, epoch=claim.epoch)
+
+
+def _parked(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim: Claim) -> Suspend | End | None:
+    """Have a request that does not hold its locks wait for them, its claim given back; None if it holds them."""
+    waiting = take_locks(tx, request)
+    if waiting is None:
+        return None
+    if waiting.for_ever:
+        refuse(tx, request, waiting.why, WORKER, claim.epoch)
+    elif undo is None:
+        tx.requests.move(request.id, RequestState.WAITING, actor=WORKER, why=waiting.why, epoch=claim.epoch)
+    else:
+        tx.requests.set_wake_at(request.id, tx.now() + LOOK_AGAIN, epoch=claim.epoch)
+    tx.claims.release(claim)
+    if waiting.for_ever:
+        return End("failed", "Failed", waiting.why)
+    return Suspend(f"Request {request.id} does not run yet: {waiting.why}")
 
 
 def _is_ours(request: RequestRow, flow_run: FlowRunIdentity) -> bool:

@@ -15,6 +15,7 @@ from flows.errors import ChangedMeanwhile, InputFault, InvalidResult, NotPossibl
 from flows.holder import this_process
 from flows.holds import Choice, HeldStep, held_steps
 from flows.lifecycle import ACT, Caller, Lifecycle
+from flows.lock_queue import let_go
 from flows.outbox_kinds import RETRY
 from flows.places import gone_on_without, surrounds
 from flows.records.records import Records, Transaction
@@ -47,7 +48,8 @@ BY_HAND = "by-hand"
 """In place of a flow run's id in the claim that a person's act takes."""
 
 _ASSIGNING = "assigning the hold"
-_ALSO_WHILE_UNDONE = frozenset({_ASSIGNING})
+_LETTING_GO = "letting go of its locks"
+_ALSO_WHILE_UNDONE = frozenset({_ASSIGNING, _LETTING_GO})
 
 _LONG_ENOUGH = timedelta(seconds=30)
 
@@ -148,6 +150,15 @@ class Interventions:
             return held.tx.requests.set_hold(held.id, team, assignee)
 
         return self._act(act, _ASSIGNING, write)
+
+    def let_go_of_locks(self, act: Act) -> RequestRow:
+        """Free the locks of a request on hold for those that wait; a retry takes them again. It counts as a touch."""
+
+        def write(held: Held) -> RequestRow:
+            touch_hold(held.tx, held.request, TouchKind.CLEAN_UP, act.caller.person.id, act.remark)
+            return let_go(held.tx, held.request, act.caller.person.id, act.remark.why)
+
+        return self._act(act, _LETTING_GO, write)
 
     def act(self, act: Act, what: str, write: Callable[[Held], T]) -> T:
         """Do something else to the request on hold, in the same way."""

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import FrameType
 
 from flows.bells import KEEPER as KEEPER_BELL
@@ -28,6 +28,7 @@ from flows.dispatch import (
 from flows.holder import is_gone
 from flows.incoming_events import forget_old_events
 from flows.left_runs import LeftRuns
+from flows.lock_queue import let_go_after_hold, say_who_waits
 from flows.outbox_kinds import RETRY
 from flows.people_tasks import mark_overdue
 from flows.publishing import prefect_client
@@ -45,6 +46,7 @@ from flows.records.errors import RecordsUnavailable
 from flows.records.records import Records, Transaction
 from flows.records.rows import RequestRow
 from flows.records.states import RequestState
+from flows.run_limit import hold_what_runs_too_long
 from flows.settings import KeeperSettings, Settings
 from flows.waking import deliver_wakes
 from flows.wiring import Application
@@ -53,6 +55,7 @@ _WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HO
 _DEPLOYMENTS_EVERY = 30.0
 _TASKS_EVERY = 5.0
 _EVENTS_EVERY = 600.0
+_BOUNDS_EVERY = 5.0
 _WAKES_AT_ONCE = 50
 
 _logger = logging.getLogger(__name__)
@@ -94,6 +97,13 @@ class Keeper:
     def watch_tasks(self) -> None:
         """Record which tasks are overdue."""
         mark_overdue(self._records, self._clock())
+
+    def watch_bounds(self) -> None:
+        """Have nothing run for ever, no lock be kept for ever, and every request that waits for one say for whom."""
+        now, settings = self._clock(), self._settings
+        hold_what_runs_too_long(self._records, now, timedelta(seconds=settings.longest_run_seconds))
+        let_go_after_hold(self._records, now, timedelta(seconds=settings.lock_hold_seconds))
+        say_who_waits(self._records)
 
     def forget_events(self) -> None:
         """Delete events that were kept long enough."""
@@ -225,6 +235,7 @@ def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event, bell: 
         _Loop(keeper.wake, settings.dispatch_every),
         _Loop(keeper.deliver_wakes, settings.dispatch_every),
         _Loop(keeper.watch_tasks, _TASKS_EVERY),
+        _Loop(keeper.watch_bounds, _BOUNDS_EVERY),
         _Loop(keeper.forget_events, _EVENTS_EVERY),
         _Loop(keeper.reconcile, settings.reconcile_every),
         _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flows.acceptance import accepted_inputs, frozen_values, refuse_ineligible, secret_values, start_of
+from flows.acceptance import accepted_inputs, frozen_values, lock_names, refuse_ineligible, secret_values, start_of
 from flows.errors import (
     IdempotencyMismatch,
     NotAllowed,
@@ -142,6 +142,7 @@ class Lifecycle:
         scope["values"] = values
         refuse_ineligible(plan, scope)
         start = start_of(plan, scope, now)
+        locks = lock_names(plan, scope)
         source = order.source
         tx.requests.add(
             NewRequest(
@@ -166,6 +167,7 @@ class Lifecycle:
             )
         )
         tx.requests.set_values(request_id, tx.secrets.seal(request_id, "values", values, secret_values(plan)))
+        tx.locks.want(request_id, locks)
         if order.idempotency_key is not None:
             tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
         why = "there is nothing to decide or to wait for" if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"

@@ -65,6 +65,10 @@ class KeeperSettings(_Part):
     dispatch_every: float = Field(default=0.5, gt=0)
     reconcile_every: float = Field(default=5.0, gt=0)
     crashes_before_hold: int = Field(default=5, ge=1)
+    longest_run_seconds: float = Field(default=86_400.0, gt=0)
+    """A request that one process runs for longer than this goes on hold; it does not count while it waits."""
+    lock_hold_seconds: float = Field(default=86_400.0, gt=0)
+    """How long a request on hold keeps its locks; a retry takes them again."""
 
 
 class ClaimSettings(_Part):

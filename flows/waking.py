@@ -50,6 +50,8 @@ def _deliver(tx: Transaction, message: OutboxRow, now: datetime) -> None:
         tx.requests.move(request.id, RequestState.IN_PROGRESS, actor=WAKER, why=_why(message))
         tx.outbox.put(RETRY, request.id, {})
     elif request.state is RequestState.UNDOING:
+        # Awake: should the run miss the retry, for it is just going to sleep, the keeper sees it asleep and wakes it.
+        tx.requests.set_wake_at(request.id, None)
         tx.outbox.put(RETRY, request.id, {})
     tx.outbox.done(message.id)
 

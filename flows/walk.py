@@ -274,6 +274,8 @@ class Walk:
     def _taken_back(self, block: Block, frame: Frame, place: str, why: str) -> Passage:
         """Have what a failed block did taken back, and the block as if it had never run; it failed all the same."""
         undone, left = self._take_back(block, frame, place)
+        if undone.pauses:
+            return undone  # it is gone on with when what it waits for has come
         if undone.goes_on:
             steps = [step.path for step in steps_of((block,))]
             self._decisions.forget(place, frame.key, steps)

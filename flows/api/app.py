@@ -8,7 +8,7 @@ from flows.api.bodies import BodyLimit
 from flows.api.documentation import openapi_of
 from flows.api.problems import install_problems
 from flows.api.reference import add_reference
-from flows.api.routes import catalogue, events, health, holds, requests, tasks
+from flows.api.routes import catalogue, events, health, holds, locks, requests, tasks
 from flows.wiring import Application
 
 
@@ -21,7 +21,7 @@ def create_app(application: Application) -> FastAPI:
     app.state.application = application
     install_problems(app)
     app.add_middleware(BodyLimit)
-    for noun in (catalogue, requests, holds, tasks, events, health):
+    for noun in (catalogue, requests, holds, locks, tasks, events, health):
         app.include_router(noun.router)
     app.openapi = openapi_of(app)  # type: ignore[method-assign] # the way FastAPI's documentation gives
     add_reference(app)

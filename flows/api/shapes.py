@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
+from flows.api.lock_shapes import OwnLockShape
 from flows.api.shape_bases import In, Out, Token
 from flows.records.states import AttemptOutcome, EffectState, RequestState, TouchKind
 from request_models.actions import ErrorClass, Outcome
@@ -319,6 +320,15 @@ class RequestDetail(RequestSummary):
                         "choices": ["retry", "undo", "fix", "assign"],
                         "assigned": {"team": None, "person": None},
                     },
+                    "locks": [
+                        {
+                            "name": "bucket:orderly-apollo",
+                            "asked": "2026-11-20T09:30:00.100000Z",
+                            "held_since": "2026-11-20T09:30:00.100000Z",
+                            "number": 12,
+                            "waiting_behind": None,
+                        }
+                    ],
                 }
             ]
         }
@@ -338,6 +348,7 @@ class RequestDetail(RequestSummary):
     zero_touch: bool = Field(description="Whether no person had to do anything by hand, so far.")
     touches: list[TouchShape] = Field([])
     hold: HoldShape | None = Field(None, description="There while the request is on hold.")
+    locks: list[OwnLockShape] = Field([], description="Those it holds now or waits for: it has all of them, or none.")
 
 
 class RequestPage(Out):

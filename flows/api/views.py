@@ -7,6 +7,7 @@ from typing import Self, cast
 
 from flows.api.forms import form_of
 from flows.api.languages import text_in
+from flows.api.lock_shapes import LockAhead, OwnLockShape
 from flows.api.shapes import (
     Accepted,
     AcceptedLinks,
@@ -33,6 +34,7 @@ from flows.api.shapes import (
     UndoShape,
 )
 from flows.holds import Hold, hold_of
+from flows.lock_listing import OwnLock, locks_of
 from flows.records.records import Transaction
 from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, Touch, UndoRow
 from flows.records.states import RequestState
@@ -55,6 +57,7 @@ class Known:
     undo: UndoRow | None
     touches: Sequence[Touch]
     hold: Hold | None
+    locks: Sequence[OwnLock]
 
     @classmethod
     def read(cls, tx: Transaction, request: RequestRow) -> Self:
@@ -68,6 +71,7 @@ class Known:
             tx.undos.get(request.id),
             tx.touches.of(request.id),
             hold_of(tx, request, plan),
+            locks_of(tx, request.id),
         )
 
 
@@ -158,6 +162,7 @@ class Views:
             zero_touch=not known.touches,
             touches=[_touch(touch) for touch in known.touches],
             hold=None if known.hold is None else _hold(known.hold, request),
+            locks=[_lock(one) for one in known.locks],
         )
 
     def request_url(self, request_id: str) -> str:
@@ -268,6 +273,18 @@ def _hold(hold: Hold, request: RequestRow) -> HoldShape:
         ],
         choices=[choice.value for choice in hold.choices],
         assigned=AssignedShape(team=hold.team, person=hold.assignee),
+    )
+
+
+def _lock(one: OwnLock) -> OwnLockShape:
+    assert one.lock.asked is not None, "it stands in the queue"
+    behind = one.behind
+    return OwnLockShape(
+        name=one.lock.name,
+        asked=one.lock.asked,
+        held_since=one.lock.held_since,
+        number=one.lock.number,
+        waiting_behind=None if behind is None else LockAhead(request=behind.request_id, held_since=behind.held_since),
     )
 
 

@@ -75,8 +75,12 @@ class ApiClient:
         return self._act(request_id, "undo", {"why": why, "leave": leave})
 
     def act_on_hold(self, request_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
-        """`complete`, `skip`, `fix` or `assign` a request that is on hold."""
+        """`complete`, `skip`, `fix`, `assign` or `release-locks` a request that is on hold."""
         return self._act(request_id, verb, body)
+
+    def locks(self) -> dict[str, Any]:
+        """The locks that are held or waited for."""
+        return self._call("GET", "/v1/locks")
 
     def tasks(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """People's tasks."""

@@ -89,6 +89,8 @@ class _Run:
         """Take the request up until nothing moves it any more but a person, or time that nobody set."""
         while (go_on := self._next(self._now())) is not None:
             go_on()
+        # What the next example needs is not kept from it by one that rests without having ended.
+        self.world.records.run(lambda tx: tx.requests.get_for_update(self.id) and tx.locks.release(self.id))
         request, watch = self._now(), Watch(self.labels, frozenset(self.failed), tuple(self.log))
         return self.world.records.read(lambda tx: read_course(tx, self.plan, request, watch))
 

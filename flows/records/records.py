@@ -23,6 +23,7 @@ from flows.records.history import History
 from flows.records.idempotency import Idempotency
 from flows.records.improvements import Improvements
 from flows.records.keyring import Keyring
+from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.plans import Plans
 from flows.records.publications import Publications
@@ -58,7 +59,10 @@ class Transaction:
         self.tasks = Tasks(connection, clock)
         self.events = Events(connection, clock, keyring)
         self.touches = Touches(connection, clock)
-        self.requests = Requests(connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events)
+        self.locks = Locks(connection, clock, self.outbox)
+        self.requests = Requests(
+            connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events, self.locks
+        )
         self.plans = Plans(connection, clock)
         self.content = Content(connection, clock)
         self.publications = Publications(connection, clock)

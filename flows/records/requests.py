@@ -12,10 +12,11 @@ from flows.records.claims import Claims
 from flows.records.cursors import read_cursor, write_cursor
 from flows.records.errors import IllegalTransition, NotFound
 from flows.records.events import Events
+from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
-from flows.records.states import LEGAL_MOVES, RequestState
+from flows.records.states import ENDED, LEGAL_MOVES, RequestState
 from flows.records.tables import requests
 from flows.records.tasks import Tasks
 from request_models.calendars import calendar_from_json
@@ -43,6 +44,7 @@ class Requests:
         outbox: Outbox,
         tasks: Tasks,
         events: Events,
+        locks: Locks,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -51,6 +53,7 @@ class Requests:
         self._outbox = outbox
         self._tasks = tasks
         self._events = events
+        self._locks = locks
 
     def add(self, new: NewRequest) -> RequestRow:
         """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
@@ -114,6 +117,12 @@ class Requests:
         rows = _select().where(requests.c.state.in_(list(states))).order_by(requests.c.submitted, requests.c.id)
         return each(RequestRow, self._connection.execute(rows))
 
+    def open_children(self, request_id: str) -> _Rows:
+        """The requests that a request ordered and that have not ended, oldest first."""
+        open_ones = and_(requests.c.parent == request_id, requests.c.state.not_in(list(ENDED)))
+        rows = _select().where(open_ones).order_by(requests.c.submitted, requests.c.id)
+        return each(RequestRow, self._connection.execute(rows))
+
     def to_wake(self, now: datetime, limit: int) -> _Rows:
         """Requests that sleep and whose time has come, the longest first."""
         due = and_(requests.c.state.in_([RequestState.WAITING, RequestState.UNDOING]), requests.c.wake_at <= now)
@@ -133,8 +142,8 @@ class Requests:
     ) -> RequestRow:
         """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
-        What follows from it everywhere is done here: a parent hears that its child has ended, and a request that is
-        being undone wants nothing more of people and events.
+        What follows from it everywhere is done here: a parent hears that its child has ended, one that has ended
+        holds no locks, and a request that is being undone wants nothing more of people and events.
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
         request = self._locked(request_id)
@@ -153,6 +162,13 @@ class Requests:
             self._events.settle_all(request_id)
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
+        if to.ended:
+            self._locks.release(request_id)
+        return self._required(request_id)
+
+    def set_reason(self, request_id: str, why: str) -> RequestRow:
+        """Say anew why a request is in the state it is in; raises NotFound."""
+        self._change(self._locked(request_id), state_reason=why)
         return self._required(request_id)
 
     def set_wake_at(self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None) -> None:

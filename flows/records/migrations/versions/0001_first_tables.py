@@ -423,3 +423,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_improvement_decisions")),
     )
     op.create_index(op.f("ix_improvement_decisions_finding_id"), "improvement_decisions", ["finding_id"], unique=False)
+    op.create_table(
+        "locks",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("ticket", sa.BigInteger(), nullable=True),
+        sa.Column("turn", sa.BigInteger(), nullable=True),
+        sa.Column("asked", sa.BigInteger(), nullable=True),
+        sa.Column("held_since", sa.BigInteger(), nullable=True),
+        sa.Column("number", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_locks_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", "name", name=op.f("pk_locks")),
+    )
+    in_the_queue = sa.text("ticket IS NOT NULL")
+    op.create_index(
+        "ix_locks_queue", "locks", ["name"], unique=False, sqlite_where=in_the_queue, postgresql_where=in_the_queue
+    )
+    op.create_table(
+        "lock_counter",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_lock_counter")),
+    )
