@@ -15,6 +15,7 @@ from flows.records.audit import Audit
 from flows.records.blocks import Blocks
 from flows.records.claims import Claims
 from flows.records.content import Content
+from flows.records.corrections import Corrections
 from flows.records.database import READ_ONLY, open_engine, translated_errors
 from flows.records.effects import Effects
 from flows.records.errors import RecordsBusy
@@ -65,6 +66,7 @@ class Transaction:
         self.blocks = Blocks(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
         self.undos = Undos(connection, clock)
+        self.corrections = Corrections(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
 
