@@ -22,6 +22,7 @@ from flows.records.errors import RecordsBusy
 from flows.records.events import Events
 from flows.records.idempotency import Idempotency
 from flows.records.keyring import Keyring
+from flows.records.large_values import LargeValues
 from flows.records.outbox import Outbox
 from flows.records.plans import Plans
 from flows.records.publications import Publications
@@ -69,6 +70,7 @@ class Transaction:
         self.corrections = Corrections(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
+        self.large_values = LargeValues(connection)
 
 
 class Records:

@@ -409,3 +409,12 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_corrections_request_id_requests")),
         sa.PrimaryKeyConstraint("request_id", "number", name=op.f("pk_corrections")),
     )
+    op.create_table(
+        "large_values",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], ["requests.id"], name=op.f("fk_large_values_request_id_requests")),
+        sa.PrimaryKeyConstraint("request_id", "digest", name=op.f("pk_large_values")),
+    )
