@@ -110,7 +110,7 @@ def real_house(tmp_path: Path, **connectors: dict[str, JsonValue]) -> Iterator[t
     records.close()
 
 
-def calling(registry: Registry, action: str, path: str, **arguments: JsonValue | Expression) -> Step:
+def calling(registry: Registry, action: str, path: str, **arguments: "JsonValue | Expression") -> Step:
     spec = registry.action(action).spec
     nodes = {name: one if isinstance(one, Expression) else Literal(one) for name, one in arguments.items()}
     return Step(action, spec.contract, spec.effect, MapOf(nodes), path=path, title={"en": path})
