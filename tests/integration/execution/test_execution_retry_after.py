@@ -281,6 +281,7 @@ def test_a_result_beyond_the_bounds_is_refused_and_what_it_did_is_left_to_a_pers
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_of_a_thousand_items_that_failed_at_the_617th_the_first_616_are_not_repeated(
     tmp_path: Path, target: Target
 ) -> None:
