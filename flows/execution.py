@@ -15,6 +15,7 @@ from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
 from flows.child_undo import Asked, ChildUndo
 from flows.claim_upkeep import ClaimUpkeep
+from flows.correcting import apply_correction
 from flows.engine_ledger import EngineLedger
 from flows.engine_steps import EngineStep
 from flows.frames import ROOT, Frame
@@ -25,6 +26,7 @@ from flows.masking import pointers_holding, secret_texts
 from flows.outputs import rendered_outputs, secret_outputs
 from flows.proof import Proof
 from flows.reached import Steps
+from flows.records.corrections import CorrectionRow
 from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, EffectRow, LeftOver, RequestRow, UndoRow
@@ -239,6 +241,11 @@ class Session:
 
         A request that is being undone goes the way back.
         """
+        pending = self._records.read(lambda tx: tx.corrections.pending(self.request.id))
+        if pending is not None and self._undo is None:
+            passage = self._correct(pending, run)
+            if not passage.goes_on:
+                return passage
         blocks = BlockLedger(self._records, self._claim)
         reached = Steps(self._frames, blocks)
         if self._undo is not None:
@@ -253,6 +260,21 @@ class Session:
         most = self._settings.worker.branches
         passage = Walk(self.plan, self._frames, blocks, run, take_back, self._upkeep.stop, most).whole()
         return passage if not passage.goes_on else self._verify(run)
+
+    def _correct(self, correction: CorrectionRow, run: Callable[[Unit], StepReport]) -> Passage:
+        """Take back what depends on corrected inputs, with the inputs as they were, and then have the new ones hold."""
+        concerned = frozenset(correction.steps)
+        reached = Steps(self._frames, BlockLedger(self._records, self._claim)).of(self.plan)
+        undone = self._undoing(run).take_back([one for one in reached if one.key in concerned])
+        if undone.passage.goes_on and undone.left_over:
+            why = f"Not all that depends on the corrected inputs was taken back: {named(undone.left_over)}."
+            return Passage((StepReport("correction", StepState.FAILED, message=why),))
+        if undone.passage.goes_on:
+            self.request = self._records.run(lambda tx: apply_correction(tx, correction, self._claim.epoch))
+            self._frames = self._records.read(
+                lambda tx: request_frames(tx, self.plan, self.request, self._settings.public)
+            )
+        return undone.passage
 
     def _verify(self, run: Callable[[Unit], StepReport]) -> Passage:
         """Look whether reality is as the model wants it. Each time the request was on hold, it is looked at anew."""

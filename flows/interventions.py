@@ -49,7 +49,9 @@ BY_HAND = "by-hand"
 
 _ASSIGNING = "assigning the hold"
 _LETTING_GO = "letting go of its locks"
+CORRECTING = "correcting its inputs"
 _ALSO_WHILE_UNDONE = frozenset({_ASSIGNING, _LETTING_GO})
+_ALSO_WHILE_CORRECTED = frozenset({_ASSIGNING, _LETTING_GO, CORRECTING})
 
 _LONG_ENOUGH = timedelta(seconds=30)
 
@@ -229,11 +231,11 @@ def go_on_from_hold(held: Held, actor: str, why: str) -> RequestRow:
     return row
 
 
-def end_what_waits(held: Held, path: str, item_key: str, actor: str) -> None:
+def end_what_waits(held: Held, path: str, item_key: str, actor: str, why: str = "its step was settled by hand") -> None:
     """End the task or the wait of a step whose outcome was settled otherwise."""
     task = held.tx.tasks.current(held.id, path, item_key)
     if task is not None and task.state is TaskState.OPEN:
-        held.tx.tasks.cancel(task.id, actor, "its step was settled by hand")
+        held.tx.tasks.cancel(task.id, actor, why)
     wait = held.tx.events.waiting(held.id, path, item_key)
     if wait is not None and wait.settled is None:
         held.tx.events.settle(wait.id)
@@ -249,6 +251,11 @@ def _held(tx: Transaction, act: Act, what: str, write: Callable[[Held], T]) -> T
         raise NotPossible(
             f"What request {request.id} did is being taken back, and that is on hold; {what} is of no use any more. "
             "Retry goes on with the undo."
+        )
+    if what not in _ALSO_WHILE_CORRECTED and tx.corrections.pending(request.id) is not None:
+        raise NotPossible(
+            f"The inputs of request {request.id} are corrected, and what depends on them is taken back first, which is "
+            f"on hold; {what} is possible after that. Retry goes on with it, or undo the request."
         )
     if act.version is not None and act.version != request.version:
         raise ChangedMeanwhile(f"The request {request.id}", act.version, request.version)

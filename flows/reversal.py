@@ -86,6 +86,7 @@ def begin_undo(
     continued = tx.undos.get(request.id) is not None
     at_rest = request.state in _AT_REST
     tx.undos.begin(request.id, ends_as, actor, why, leaves=leaves)
+    tx.corrections.withdraw(request.id)
     row = tx.requests.move(request.id, RequestState.UNDOING, actor=actor, why=why, epoch=epoch)
     if at_rest and not _did_something(tx, request.id):
         row = tx.requests.move(request.id, ends_as, actor=actor, why=f"{_sentence(why)} {NOTHING_DONE}")

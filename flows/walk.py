@@ -6,7 +6,7 @@ evaluated once). Done steps are passed over by their records; items and branches
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -225,25 +225,8 @@ class Walk:
         return passage
 
     def _listed(self, loop: Loop, frame: Frame, place: str) -> Decision:
-        items = evaluate(loop.items, self._frames.scope(frame))
-        if not isinstance(items, list):
-            raise ExpressionError("`for_each` must give a list", loop.items.source)
-        named: dict[str, JsonValue] = {}
-        for item in items:
-            key = self._key(loop, frame, item)
-            if key in named:
-                why = f"two items of the list are called `{key}`: each item needs a name of its own"
-                raise ExpressionError(why, loop.items.source if loop.key is None else loop.key.source)
-            named[key] = item
-        return self._decisions.record(f"{place}/items", frame.key, Decision(items=tuple(named.items())))
-
-    def _key(self, loop: Loop, frame: Frame, item: JsonValue) -> str:
-        if loop.key is None:
-            return digest_of(item)[:16]
-        key = evaluate(loop.key, {**self._frames.scope(frame), "item": item})
-        if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-            raise ExpressionError("`key` must give a text or a whole number", loop.key.source)
-        return str(key)
+        items = items_of(loop, self._frames.scope(frame))
+        return self._decisions.record(f"{place}/items", frame.key, Decision(items=items))
 
     def _holds(self, when: Expression | None, frame: Frame, place: str) -> bool:
         """What a block's condition gave: on record, or evaluated now and recorded."""
@@ -301,6 +284,30 @@ def _ended_before(frame: Frame, decision: Decision) -> Passage:
 
 def _said(passage: Passage) -> str:
     return "; ".join(f"{report.name}: {report.message}" for report in passage.failures)
+
+
+def items_of(loop: Loop, scope: Mapping[str, object]) -> tuple[tuple[str, JsonValue], ...]:
+    """The items of a loop by their keys, as a scope gives them. Raises ExpressionError."""
+    items = evaluate(loop.items, scope)
+    if not isinstance(items, list):
+        raise ExpressionError("`for_each` must give a list", loop.items.source)
+    named: dict[str, JsonValue] = {}
+    for item in items:
+        key = _key_of(loop, scope, item)
+        if key in named:
+            why = f"two items of the list are called `{key}`: each item needs a name of its own"
+            raise ExpressionError(why, loop.items.source if loop.key is None else loop.key.source)
+        named[key] = item
+    return tuple(named.items())
+
+
+def _key_of(loop: Loop, scope: Mapping[str, object], item: JsonValue) -> str:
+    if loop.key is None:
+        return digest_of(item)[:16]
+    key = evaluate(loop.key, {**scope, "item": item})
+    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+        raise ExpressionError("`key` must give a text or a whole number", loop.key.source)
+    return str(key)
 
 
 def passage_of(report: StepReport) -> Passage:

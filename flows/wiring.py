@@ -99,7 +99,7 @@ class Application:
         """How inputs of requests on hold are corrected."""
         from flows.corrections import Corrections  # noqa: PLC0415 - see above
 
-        return Corrections(self.interventions, self.settings.public)
+        return Corrections(self.interventions, self.registry, self.settings.public)
 
     @cached_property
     def events(self) -> "IncomingEvents":

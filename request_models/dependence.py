@@ -1,4 +1,8 @@
-"""What of a plan depends on what: which steps run otherwise when inputs or values are others."""
+"""What of a plan depends on what: which steps run otherwise when inputs or values are others.
+
+`dependents` says it of a plan alone; `reads_any` and the nodes of a step are for who knows more, such as what a request
+has done already.
+"""
 
 from collections.abc import Collection, Iterable, Iterator
 
@@ -30,7 +34,7 @@ class _Search:
             if self._reads_changed([value.value]):
                 self._mark(f"values.{value.name}")
         for read in plan.prerequisites:
-            if self._reads_changed(_nodes_of_call(read)):
+            if self._reads_changed(nodes_of_call(read)):
                 self._found.add(read.path)
                 self._mark(f"facts.{read.path.removeprefix('prerequisites.')}")
         self._blocks(plan.blocks, around=False)
@@ -49,7 +53,8 @@ class _Search:
                 if dependent:
                     self._found.add(block.path)
             case Group():
-                own = around or self._reads_changed([*_given(block.when), *_nodes_of_loop(block.loop)])
+                listed = () if block.loop is None else loop_nodes(block.loop)
+                own = around or self._reads_changed([*_given(block.when), *listed])
                 inner = self._blocks(block.blocks, around=own)
                 dependent = self._blocks(block.alternative, around=own) or inner or own
             case Parallel():
@@ -64,7 +69,34 @@ class _Search:
             self._changed.add(name)
 
     def _reads_changed(self, nodes: Iterable[Node]) -> bool:
-        return any(_overlap(read, changed) for node in nodes for read in _reads(node) for changed in self._changed)
+        return reads_any(nodes, self._changed)
+
+
+def reads_any(nodes: Iterable[Node], names: Collection[str]) -> bool:
+    """Whether one of the nodes reads one of the dotted names, a part of it, or all that it is a part of."""
+    return any(_overlap(read, name) for node in nodes for read in _reads(node) for name in names)
+
+
+def evaluated_nodes(step: Step) -> Iterator[Node]:
+    """What of a step is evaluated before its first call, once: condition, arguments, target and hosts."""
+    yield step.arguments
+    yield from step.target.values()
+    yield from _given(step.when, step.hosts)
+
+
+def judging_nodes(step: Step) -> Iterator[Node]:
+    """What of a step is evaluated later: what is expected of its answer, and its undo."""
+    yield from _given(step.expect)
+    if step.polling is not None:
+        yield from _given(step.polling.until, step.polling.fails)
+    for undo in () if step.undo is None else step.undo.actions:
+        yield from nodes_of_call(undo)
+        yield from _given(undo.when)
+
+
+def loop_nodes(loop: Loop) -> Iterator[Node]:
+    """What gives the items of a loop and their keys."""
+    yield from _given(loop.items, loop.key)
 
 
 def _overlap(read: str, changed: str) -> bool:
@@ -87,25 +119,19 @@ def _reads(node: Node) -> Iterator[str]:
 
 
 def _nodes_of_step(step: Step) -> Iterator[Node]:
-    yield from _nodes_of_call(step)
-    yield from _given(step.when)
-    yield from _nodes_of_loop(step.loop)
-    for undo in () if step.undo is None else step.undo.actions:
-        yield from _nodes_of_call(undo)
-        yield from _given(undo.when)
+    yield from evaluated_nodes(step)
+    yield from judging_nodes(step)
+    if step.loop is not None:
+        yield from loop_nodes(step.loop)
 
 
-def _nodes_of_call(call: Call) -> Iterator[Node]:
+def nodes_of_call(call: Call) -> Iterator[Node]:
+    """Everything in a call that is evaluated."""
     yield call.arguments
     yield from call.target.values()
     yield from _given(call.hosts, call.expect)
     if call.polling is not None:
         yield from _given(call.polling.until, call.polling.fails)
-
-
-def _nodes_of_loop(loop: Loop | None) -> Iterator[Node]:
-    if loop is not None:
-        yield from _given(loop.items, loop.key)
 
 
 def _given(*nodes: Node | None) -> Iterator[Node]:

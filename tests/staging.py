@@ -151,7 +151,7 @@ class House:
 
     @property
     def corrections(self) -> Corrections:
-        return Corrections(self.interventions, {})
+        return Corrections(self.interventions, Registry([self.stage, self.memory]), {})
 
     def publish(self, plan: Plan) -> None:
         self.records.run(lambda tx: (tx.plans.put(plan), tx.publications.put(plan.model, plan.digest)))

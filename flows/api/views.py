@@ -13,10 +13,12 @@ from flows.api.shapes import (
     AcceptedLinks,
     AssignedShape,
     AttemptShape,
+    CorrectionShape,
     EffectShape,
     FormShape,
     HeldStepShape,
     HoldShape,
+    InputChange,
     LeftOverShape,
     ModelDetail,
     ModelLinks,
@@ -35,6 +37,7 @@ from flows.api.shapes import (
 )
 from flows.holds import Hold, hold_of
 from flows.lock_listing import OwnLock, locks_of
+from flows.records.corrections import CorrectionRow
 from flows.records.records import Transaction
 from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, Touch, UndoRow
 from flows.records.states import RequestState
@@ -56,6 +59,7 @@ class Known:
     effects: Sequence[EffectRow]
     undo: UndoRow | None
     touches: Sequence[Touch]
+    corrections: Sequence[CorrectionRow]
     hold: Hold | None
     locks: Sequence[OwnLock]
 
@@ -70,6 +74,7 @@ class Known:
             tx.effects.latest(request.id),
             tx.undos.get(request.id),
             tx.touches.of(request.id),
+            tx.corrections.of(request.id),
             hold_of(tx, request, plan),
             locks_of(tx, request.id),
         )
@@ -161,6 +166,7 @@ class Views:
             parent=request.parent,
             zero_touch=not known.touches,
             touches=[_touch(touch) for touch in known.touches],
+            corrections=[_correction(row) for row in known.corrections],
             hold=None if known.hold is None else _hold(known.hold, request),
             locks=[_lock(one) for one in known.locks],
         )
@@ -238,6 +244,14 @@ def _attempt(row: AttemptRow) -> AttemptShape:
         error_code=row.error_code,
         message=row.message,
         touched=row.touched,
+    )
+
+
+def _correction(row: CorrectionRow) -> CorrectionShape:
+    before, after = (cast(dict[str, JsonValue], one.public) for one in (row.before, row.inputs))
+    changes = {name: InputChange(before=before.get(name), after=after.get(name)) for name in row.changed}
+    return CorrectionShape(
+        state=row.state, actor=row.actor, why=row.why, asked=row.asked, settled=row.settled, changes=changes
     )
 
 

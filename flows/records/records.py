@@ -15,6 +15,7 @@ from flows.records.audit import Audit
 from flows.records.blocks import Blocks
 from flows.records.claims import Claims
 from flows.records.content import Content
+from flows.records.corrections import Corrections
 from flows.records.database import READ_ONLY, open_engine, translated_errors
 from flows.records.effects import Effects
 from flows.records.errors import RecordsBusy
@@ -23,6 +24,7 @@ from flows.records.history import History
 from flows.records.idempotency import Idempotency
 from flows.records.improvements import Improvements
 from flows.records.keyring import Keyring
+from flows.records.large_values import LargeValues
 from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.plans import Plans
@@ -71,10 +73,12 @@ class Transaction:
         self.blocks = Blocks(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
         self.undos = Undos(connection, clock)
+        self.corrections = Corrections(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
         self.history = History(connection)
         self.improvements = Improvements(connection, clock)
+        self.large_values = LargeValues(connection)
 
 
 class Records:

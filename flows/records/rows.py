@@ -14,17 +14,27 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A large value that is kept apart: SHA-256 (hex) and length in bytes of its canonical JSON."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Sealed:
     """A JSON value whose secret parts are kept apart, encrypted.
 
     `public` holds null at each of `secret_pointers` (JSON pointers, no wildcards). Secrets never stand inside the JSON
     as markers, which a user could forge; they are rows of their own, bound to the request, `owner` and pointer. Owners:
-    `inputs`, `values`, `steps/PATH/arguments`, `steps/PATH/result`, `outputs`.
+    `inputs`, `values`, `steps/PATH/arguments`, `steps/PATH/result`, `outputs`. Of a step or block, what is `large` is
+    kept apart, and `public` is null.
     """
 
     owner: str
     public: JsonValue
     secret_pointers: tuple[str, ...] = ()
+    large: Kept | None = None
 
 
 @dataclass(frozen=True)
