@@ -8,7 +8,8 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from flows.dispatch import (
@@ -24,6 +25,7 @@ from flows.dispatch import (
 )
 from flows.holder import is_gone
 from flows.incoming_events import forget_old_events
+from flows.keeper_threads import Aside
 from flows.outbox_kinds import RETRY
 from flows.people_tasks import mark_overdue
 from flows.publishing import prefect_client
@@ -50,6 +52,7 @@ _DEPLOYMENTS_EVERY = 30.0
 _TASKS_EVERY = 5.0
 _EVENTS_EVERY = 600.0
 _WAKES_AT_ONCE = 50
+_READ_AT_ONCE = 8
 
 _logger = logging.getLogger(__name__)
 
@@ -196,9 +199,18 @@ def run_keeper(settings: Settings) -> None:
     try:
         with prefect_client(settings.prefect) as client:
             keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
-            keep(keeper, settings.keeper, stop)
+            with beside(application):
+                keep(keeper, settings.keeper, stop)
     finally:
         application.close()
+
+
+@contextmanager
+def beside(application: Application) -> Iterator[None]:
+    """What other systems may make slow, beside the loops."""
+    every, prerequisites = application.settings.keeper.dispatch_every, application.prerequisites
+    with Aside("prerequisites", prerequisites.due, prerequisites.read, every=every, most=_READ_AT_ONCE):
+        yield
 
 
 def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> None:

@@ -65,6 +65,8 @@ class KeeperSettings(_Part):
     dispatch_every: float = Field(default=0.5, gt=0)
     reconcile_every: float = Field(default=5.0, gt=0)
     crashes_before_hold: int = Field(default=5, ge=1)
+    prerequisites_seconds: float = Field(default=14_400.0, gt=0)
+    """For how long a prerequisite that cannot be read is tried, before its request is rejected."""
 
 
 class ClaimSettings(_Part):

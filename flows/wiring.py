@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flows.interventions import Interventions
     from flows.lifecycle import Lifecycle
     from flows.people_tasks import PeopleTasks
+    from flows.prerequisites import Prerequisites
     from flows.records.records import Records
 
 
@@ -96,6 +97,13 @@ class Application:
         from flows.execution import Execution  # noqa: PLC0415 - see above
 
         return Execution(self.records, self.registry, self.settings)
+
+    @cached_property
+    def prerequisites(self) -> "Prerequisites":
+        """How prerequisites of requests are read."""
+        from flows.prerequisites import Prerequisites  # noqa: PLC0415 - see above
+
+        return Prerequisites(self.records, self.registry, self.settings)
 
     @property
     def model_folders(self) -> tuple[Path, ...]:

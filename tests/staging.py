@@ -10,6 +10,7 @@ from flows.corrections import Corrections
 from flows.execution import Execution, FlowRunIdentity, Proceed, Session
 from flows.interventions import Interventions
 from flows.lifecycle import Caller, Lifecycle, Order
+from flows.prerequisites import Prerequisites
 from flows.records.records import Records, utc_now
 from flows.records.rows import Person, RequestRow
 from flows.settings import Settings
@@ -148,6 +149,10 @@ class House:
     @property
     def interventions(self) -> Interventions:
         return Interventions(self.records, Registry([self.stage, self.memory]), self.lifecycle)
+
+    @property
+    def prerequisites(self) -> Prerequisites:
+        return Prerequisites(self.records, Registry([self.stage, self.memory]), self.settings)
 
     @property
     def corrections(self) -> Corrections:

@@ -10,6 +10,7 @@ from flows.examples.course import REFUSED, Course, Watch, read_course, unit_name
 from flows.execution import Execution, FlowRunIdentity, Proceed
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.outbox_kinds import DISPATCH
+from flows.prerequisites import Prerequisites
 from flows.records.records import Records, Transaction
 from flows.records.rows import Person, RequestRow
 from flows.records.states import RequestState, StepState
@@ -41,6 +42,7 @@ class World:
     records: Records
     registry: Registry
     lifecycle: Lifecycle
+    prerequisites: Prerequisites
     execution: Execution
     wait_until: Callable[[datetime], None]
     begin: Callable[[Subject, ExampleDocument], None] = lambda _subject, _example: None
@@ -95,6 +97,8 @@ class _Run:
     def _next(self, request: RequestRow) -> Callable[[], None] | None:
         """What brings a request further that stands like this; None when it rests."""
         match request.state:
+            case RequestState.VALIDATING:
+                return lambda: self._validate(request)
             case RequestState.SCHEDULED:
                 return lambda: self._start(request)
             case RequestState.IN_PROGRESS:
@@ -109,6 +113,13 @@ class _Run:
         found = self.world.records.read(lambda tx: tx.requests.get(self.id))
         assert found is not None, "a request is never removed"
         return found
+
+    def _validate(self, request: RequestRow) -> None:
+        """What the keeper does with prerequisites."""
+        if request.wake_at is not None:
+            self._say(request.state_reason)
+            self.world.wait_until(request.wake_at)
+        self.world.prerequisites.read(self.id)
 
     def _start(self, request: RequestRow) -> None:
         """What the dispatcher does: it waits for the moment from which the request may run."""

@@ -17,6 +17,7 @@ from flows.examples.stand_ins import Script, StandIns, stand_in_registry
 from flows.examples.virtual_time import VirtualClock, VirtualStop
 from flows.execution import Execution
 from flows.lifecycle import Lifecycle
+from flows.prerequisites import Prerequisites
 from flows.records.keyring import Keyring
 from flows.records.records import Records, utc_now
 from flows.settings import ClaimSettings, Settings, WorkerSettings
@@ -49,6 +50,7 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
                 records,
                 acting,
                 Lifecycle(records, own.public),
+                Prerequisites(records, acting, own, lambda: VirtualStop(clock)),
                 Execution(records, acting, own, lambda: VirtualStop(clock)),
                 clock.wait_until,
                 begin,
@@ -69,6 +71,7 @@ def real(registry: Registry, settings: Settings) -> Iterator[World]:
                 records,
                 registry,
                 Lifecycle(records, settings.public),
+                Prerequisites(records, registry, settings),
                 Execution(records, registry, settings),
                 lambda moment: time.sleep(max((moment - utc_now()).total_seconds(), 0.0)),
             )

@@ -155,12 +155,25 @@ class Requests:
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
         return self._required(request_id)
 
-    def set_wake_at(self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None) -> None:
-        """Let a request sleep in the state it is in, or wake it (None). Raises NotFound, ClaimLost."""
+    def set_wake_at(
+        self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None, why: str | None = None
+    ) -> None:
+        """Let a request sleep in the state it is in, or wake it (None). `why` replaces the reason it is in that state.
+
+        Raises NotFound, ClaimLost.
+        """
         request = self._locked(request_id)
         if epoch is not None:
             self._claims.check(request_id, epoch)
-        self._change(request, wake_at=wake_at)
+        self._change(request, wake_at=wake_at, **({} if why is None else {"state_reason": why}))
+
+    def to_validate(self, now: datetime, limit: int) -> _Rows:
+        """Requests whose prerequisites are to be read now, the longest first."""
+        due = and_(
+            requests.c.state == RequestState.VALIDATING, or_(requests.c.wake_at.is_(None), requests.c.wake_at <= now)
+        )
+        rows = _select().where(due).order_by(requests.c.submitted, requests.c.id).limit(limit)
+        return each(RequestRow, self._connection.execute(rows))
 
     def set_hold(self, request_id: str, team: str | None, assignee: str | None) -> RequestRow:
         """Say whose the hold is; raises NotFound."""
