@@ -8,20 +8,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from flows.acceptance import ScopeOf, accepted_inputs, frozen_values, refuse_ineligible, secret_values
+from flows.approval_asking import INPUTS_CHANGED
 from flows.errors import InvalidInputs, NotPossible
 from flows.interventions import Act, Held, Interventions, end_what_waits, go_on_from_hold
 from flows.places import Surround, label_of, surrounds
+from flows.records.approval_rows import ApprovalState
 from flows.records.rows import EffectRow, RequestRow, StepRow
 from flows.records.states import PROVED_ABSENT, EffectState, TouchKind
 from flows.scope import Scope, order_scope
 from flows.touching import touch_hold
 from request_models.actions import Outcome
-from request_models.dependence import dependents
+from request_models.dependence import concerned_approvals, dependents
 from request_models.json_values import JsonValue, canonical_json
 from request_models.plan import Plan
-
-INPUTS_CHANGED = "inputs_changed"
-"""Audit event; the reason names the inputs, never their values."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,15 @@ class Corrections:
         same = values.keys() - _different(before, values)
         again = dependents(plan, {f"inputs.{name}" for name in changed}, {f"values.{name}" for name in same})
         forgotten = _forget(held, again, act.caller.person.id)
+        withdrawn = _withdraw(held, changed, same)
         touch_hold(tx, request, TouchKind.FIX, act.caller.person.id, act.remark)
         tx.requests.set_inputs(
             held.id, tx.secrets.seal(held.id, "inputs", inputs, [f"/{name}" for name in plan.secret_inputs])
         )
         tx.requests.set_values(held.id, tx.secrets.seal(held.id, "values", values, secret_values(plan)))
-        said = f"{act.remark.why} (changed: {', '.join(sorted(changed))}; run again: {', '.join(forgotten) or 'none'})"
+        parts = {"changed": sorted(changed), "run again": forgotten, "asked again": withdrawn}
+        said = "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in parts.items())
+        said = f"{act.remark.why} ({said})"
         tx.audit.add(held.id, act.caller.person.id, INPUTS_CHANGED, request.state, request.state, said)
         return go_on_from_hold(held, act.caller.person.id, f"its inputs were corrected: {act.remark.why}")
 
@@ -130,6 +132,18 @@ def _forget(held: Held, again: Collection[str], actor: str) -> list[str]:
         for what in (place, f"{place}/items", f"{place}/item"):
             tx.blocks.forget(held.id, what, epoch)
     return [labels[row.path, row.item_key] for row in rows]
+
+
+def _withdraw(held: Held, changed: Collection[str], same: Collection[str]) -> list[str]:
+    """Have those approvals asked again that covered what is corrected, and those not decided yet; gives their names."""
+    concerned = concerned_approvals(
+        held.plan, {f"inputs.{name}" for name in changed}, {f"values.{name}" for name in same}
+    )
+    rows = [row for row in held.tx.approvals.of(held.id) if row.state is not ApprovalState.WITHDRAWN]
+    again = [row for row in rows if row.approval in concerned or row.state is ApprovalState.OPEN]
+    for row in again:
+        held.tx.approvals.withdraw(row.id, "the inputs were corrected")
+    return [row.approval for row in again]
 
 
 def _label(around: Mapping[str, tuple[Surround, ...]], row: StepRow) -> str:

@@ -17,6 +17,7 @@ from flows.claim_upkeep import ClaimUpkeep
 from flows.engine_ledger import EngineLedger
 from flows.engine_steps import EngineStep
 from flows.frames import PREREQUISITES, ROOT, Frame
+from flows.gates import Gates
 from flows.holder import make_way, this_process
 from flows.lifecycle import Lifecycle
 from flows.masking import pointers_holding, secret_texts
@@ -241,10 +242,14 @@ class Session:
             undone = self._undoing(run).take_back(reached.within(block, frame, place))
             return undone.passage, named(undone.left_over)
 
+        gates = Gates(self._records, self._claim, self.plan, self._frames)
         passage = self._prerequisites(run)
         if passage.goes_on:
-            most = self._settings.worker.branches
-            passage = Walk(self.plan, self._frames, blocks, run, take_back, self._upkeep.stop, most).whole()
+            passage = gates.begin()
+        if passage.goes_on:
+            stop, most = self._upkeep.stop, self._settings.worker.branches
+            walk = Walk(self.plan, self._frames, blocks, run, take_back, stop, most, gates.pass_to)
+            passage = walk.whole()
         return passage if not passage.goes_on else self._verify(run)
 
     def _prerequisites(self, run: Callable[[Unit], StepReport]) -> Passage:
@@ -360,12 +365,14 @@ class Session:
         """Let the worker go; the keeper wakes the request at the earliest moment that something waits for."""
         wake_at = min((pause.until for pause in pauses if pause.until is not None), default=None)
         why, epoch = "; ".join(dict.fromkeys(pause.why for pause in pauses)), self._claim.epoch
+        asks = any(pause.decision for pause in pauses)
+        to = RequestState.AWAITING_APPROVAL if asks else RequestState.WAITING
 
         def wait(tx: Transaction, request: RequestRow) -> Suspend:
             if self._undo is not None:
                 tx.requests.set_wake_at(request.id, wake_at, epoch=epoch)
             else:
-                tx.requests.move(request.id, RequestState.WAITING, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
+                tx.requests.move(request.id, to, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
             return Suspend(f"Request {request.id} waits: {why}")
 
         return self._leave(wait)

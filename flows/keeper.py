@@ -8,7 +8,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -200,7 +200,8 @@ def run_keeper(settings: Settings) -> None:
         with prefect_client(settings.prefect) as client:
             keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
             with beside(application):
-                keep(keeper, settings.keeper, stop)
+                decisions = Loop(application.deadlines.look_now, _TASKS_EVERY)
+                keep(keeper, settings.keeper, stop, [decisions])
     finally:
         application.close()
 
@@ -213,16 +214,17 @@ def beside(application: Application) -> Iterator[None]:
         yield
 
 
-def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> None:
+def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event, more: "Iterable[Loop]" = ()) -> None:
     """Run the loops until `stop` is set; what is down is waited for."""
     loops = [
-        _Loop(keeper.dispatch, settings.dispatch_every),
-        _Loop(keeper.wake, settings.dispatch_every),
-        _Loop(keeper.deliver_wakes, settings.dispatch_every),
-        _Loop(keeper.watch_tasks, _TASKS_EVERY),
-        _Loop(keeper.forget_events, _EVENTS_EVERY),
-        _Loop(keeper.reconcile, settings.reconcile_every),
-        _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
+        *more,
+        Loop(keeper.dispatch, settings.dispatch_every),
+        Loop(keeper.wake, settings.dispatch_every),
+        Loop(keeper.deliver_wakes, settings.dispatch_every),
+        Loop(keeper.watch_tasks, _TASKS_EVERY),
+        Loop(keeper.forget_events, _EVENTS_EVERY),
+        Loop(keeper.reconcile, settings.reconcile_every),
+        Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
     ]
     while not stop.is_set():
         for loop in loops:
@@ -230,7 +232,7 @@ def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> Non
         stop.wait(settings.dispatch_every)
 
 
-class _Loop:
+class Loop:
     """One thing done every so many seconds. It says once that something is down, and once that it is back."""
 
     def __init__(self, work: Callable[[], None], every: float) -> None:

@@ -1,8 +1,9 @@
-"""What follows once a request is known to be good: it is scheduled, for now or for its time."""
+"""What follows once a request is known to be good: approvals are asked, then it is scheduled, now or for its time."""
 
 from datetime import datetime
 
 from flows.acceptance import start_of
+from flows.approval_asking import ask, asked_of, open_ones
 from flows.outbox_kinds import DISPATCH
 from flows.records.records import Transaction
 from flows.records.rows import RequestRow
@@ -15,7 +16,12 @@ ORDERLY = "orderly"
 
 
 def go_ahead(tx: Transaction, request: RequestRow, plan: Plan, scope: Scope, now: datetime) -> RequestRow:
-    """Let a validated request go on."""
+    """Let a validated request go on: to those who must approve, or at once. Raises CannotAsk, InvalidInputs."""
+    first = [approval for approval in plan.approvals if approval.before is None]
+    waiting = open_ones([ask(tx, request, approval, scope) for approval in first])
+    if waiting:
+        why = asked_of(tx, waiting)
+        return tx.requests.move(request.id, RequestState.AWAITING_APPROVAL, actor=ORDERLY, why=why, at=now)
     return schedule(tx, request, plan, scope, now, "there is nothing to decide or to wait for")
 
 

@@ -14,6 +14,8 @@ from connectors.registry import ConnectorContext, Registry
 from flows.settings import Settings
 
 if TYPE_CHECKING:
+    from flows.approval_deadlines import Deadlines
+    from flows.approvals import Approvals
     from flows.corrections import Corrections
     from flows.execution import Execution
     from flows.incoming_events import IncomingEvents
@@ -104,6 +106,20 @@ class Application:
         from flows.prerequisites import Prerequisites  # noqa: PLC0415 - see above
 
         return Prerequisites(self.records, self.registry, self.settings)
+
+    @cached_property
+    def approvals(self) -> "Approvals":
+        """What can be done to approvals."""
+        from flows.approvals import Approvals  # noqa: PLC0415 - see above
+
+        return Approvals(self.records, self.settings.public)
+
+    @cached_property
+    def deadlines(self) -> "Deadlines":
+        """What time does to approvals."""
+        from flows.approval_deadlines import Deadlines  # noqa: PLC0415 - see above
+
+        return Deadlines(self.records, self.settings.public)
 
     @property
     def model_folders(self) -> tuple[Path, ...]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 
 from connectors.memory import Memory
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.corrections import Corrections
 from flows.execution import Execution, FlowRunIdentity, Proceed, Session
 from flows.interventions import Interventions
@@ -153,6 +155,14 @@ class House:
     @property
     def prerequisites(self) -> Prerequisites:
         return Prerequisites(self.records, Registry([self.stage, self.memory]), self.settings)
+
+    @property
+    def approvals(self) -> Approvals:
+        return Approvals(self.records, {})
+
+    @property
+    def deadlines(self) -> Deadlines:
+        return Deadlines(self.records, {})
 
     @property
     def corrections(self) -> Corrections:

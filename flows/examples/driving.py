@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.errors import InvalidInputs, NotEligible, RequestRefused
 from flows.examples.course import REFUSED, Course, Watch, read_course, unit_names
+from flows.examples.deciding import Deciders
 from flows.execution import Execution, FlowRunIdentity, Proceed
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.outbox_kinds import DISPATCH
@@ -43,6 +46,8 @@ class World:
     registry: Registry
     lifecycle: Lifecycle
     prerequisites: Prerequisites
+    approvals: Approvals
+    deadlines: Deadlines
     execution: Execution
     wait_until: Callable[[datetime], None]
     begin: Callable[[Subject, ExampleDocument], None] = lambda _subject, _example: None
@@ -73,7 +78,8 @@ class World:
         except RequestRefused as error:
             not_eligible = error.who if isinstance(error, NotEligible) else ""
             return Course(REFUSED, _why(error), not_eligible=not_eligible)
-        return _Run(self, subject.plan, request.id).to_rest()
+        deciders = Deciders(self.records, self.approvals, self.deadlines, self.wait_until, given.decisions)
+        return _Run(self, subject.plan, request.id, deciders).to_rest()
 
 
 @dataclass
@@ -83,6 +89,7 @@ class _Run:
     world: World
     plan: Plan
     id: str
+    deciders: Deciders
     labels: dict[tuple[str, str], str] = field(default_factory=dict)
     failed: set[tuple[str, str]] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
@@ -99,6 +106,9 @@ class _Run:
         match request.state:
             case RequestState.VALIDATING:
                 return lambda: self._validate(request)
+            case RequestState.AWAITING_APPROVAL:
+                wake_at = request.wake_at
+                return self.deciders.next(self.id) or (None if wake_at is None else lambda: self._wake(wake_at))
             case RequestState.SCHEDULED:
                 return lambda: self._start(request)
             case RequestState.IN_PROGRESS:

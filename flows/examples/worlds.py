@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.examples.driving import Subject, World
 from flows.examples.stand_ins import Script, StandIns, stand_in_registry
 from flows.examples.virtual_time import VirtualClock, VirtualStop
@@ -51,6 +53,8 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
                 acting,
                 Lifecycle(records, own.public),
                 Prerequisites(records, acting, own, lambda: VirtualStop(clock)),
+                Approvals(records, own.public),
+                Deadlines(records, own.public),
                 Execution(records, acting, own, lambda: VirtualStop(clock)),
                 clock.wait_until,
                 begin,
@@ -72,6 +76,8 @@ def real(registry: Registry, settings: Settings) -> Iterator[World]:
                 registry,
                 Lifecycle(records, settings.public),
                 Prerequisites(records, registry, settings),
+                Approvals(records, settings.public),
+                Deadlines(records, settings.public),
                 Execution(records, registry, settings),
                 lambda moment: time.sleep(max((moment - utc_now()).total_seconds(), 0.0)),
             )

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from flows.records.api_keys import ApiKeys
+from flows.records.approvals import Approvals
 from flows.records.audit import Audit
 from flows.records.blocks import Blocks
 from flows.records.claims import Claims
@@ -56,7 +57,10 @@ class Transaction:
         self.tasks = Tasks(connection, clock)
         self.events = Events(connection, clock, keyring)
         self.touches = Touches(connection, clock)
-        self.requests = Requests(connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events)
+        self.approvals = Approvals(connection, clock)
+        self.requests = Requests(
+            connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events, self.approvals
+        )
         self.plans = Plans(connection, clock)
         self.content = Content(connection, clock)
         self.publications = Publications(connection, clock)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, update
 
 from flows.outbox_kinds import WAKE
+from flows.records.approvals import Approvals
 from flows.records.audit import Audit
 from flows.records.claims import Claims
 from flows.records.cursors import read_cursor, write_cursor
@@ -43,6 +44,7 @@ class Requests:
         outbox: Outbox,
         tasks: Tasks,
         events: Events,
+        approvals: Approvals,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -51,6 +53,7 @@ class Requests:
         self._outbox = outbox
         self._tasks = tasks
         self._events = events
+        self._approvals = approvals
 
     def add(self, new: NewRequest) -> RequestRow:
         """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
@@ -116,7 +119,8 @@ class Requests:
 
     def to_wake(self, now: datetime, limit: int) -> _Rows:
         """Requests that sleep and whose time has come, the longest first."""
-        due = and_(requests.c.state.in_([RequestState.WAITING, RequestState.UNDOING]), requests.c.wake_at <= now)
+        asleep = [RequestState.WAITING, RequestState.AWAITING_APPROVAL, RequestState.UNDOING]
+        due = and_(requests.c.state.in_(asleep), requests.c.wake_at <= now)
         rows = _select().where(due).order_by(requests.c.wake_at, requests.c.id).limit(limit)
         return each(RequestRow, self._connection.execute(rows))
 
@@ -134,7 +138,7 @@ class Requests:
         """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
         What follows from it everywhere is done here: a parent hears that its child has ended, and a request that is
-        being undone wants nothing more of people and events.
+        being undone, or has ended, wants nothing more of people and events.
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
         request = self._locked(request_id)
@@ -151,6 +155,8 @@ class Requests:
         if to is RequestState.UNDOING:
             self._tasks.cancel_open(request_id, actor, why)
             self._events.settle_all(request_id)
+        if to is RequestState.UNDOING or to.ended:
+            self._approvals.withdraw_open(request_id, why)
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
         return self._required(request_id)

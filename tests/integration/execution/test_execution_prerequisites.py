@@ -18,6 +18,7 @@ from request_models.plan import Literal, MapOf, Read, Retry, Text
 from staging import CALLER, House, expression, plan_of, step
 
 PROJECT: dict[str, JsonValue] = {"project": {"type": "string"}}
+ON_SQLITE = pytest.mark.parametrize("house", ["sqlite"], indirect=True)
 
 
 def reads(name: str = "budget", **more: object) -> Read:
@@ -84,6 +85,7 @@ def test_what_is_read_is_pinned_and_seen_by_steps_conditions_and_later_prerequis
     assert house.records.read(lambda tx: tx.audit.verify(request.id)) == []
 
 
+@ON_SQLITE
 def test_what_is_not_met_rejects_with_the_words_of_the_model(house: House) -> None:
     answering(house, {"left": 0})
     poor = reads(expect=expression("result.left > 0"), otherwise=Text("{{ inputs.project }} has no open budget."))
@@ -93,6 +95,7 @@ def test_what_is_not_met_rejects_with_the_words_of_the_model(house: House) -> No
     assert house.records.read(lambda tx: tx.outbox.due("dispatch", house.clock(), 9)) == []
 
 
+@ON_SQLITE
 def test_a_condition_that_reads_nothing_rejects_too(house: House) -> None:
     modest = condition("modest", "inputs.project != 'apollo'", "Not that one.")
     request = house.order(plan_of(step("one"), inputs=PROJECT, prerequisites=(modest,)), project="apollo")
@@ -115,6 +118,7 @@ def test_what_cannot_be_read_keeps_it_validating_says_so_and_is_tried_again_late
     assert len(calls) == 3
 
 
+@ON_SQLITE
 def test_what_could_not_be_read_for_long_is_rejected_with_what_to_do(house: House) -> None:
     answering(house, ErrorClass.TRANSIENT)
     request = house.order(plan_of(step("one"), inputs=PROJECT, prerequisites=(reads(),)), project="apollo")
@@ -126,12 +130,14 @@ def test_what_could_not_be_read_for_long_is_rejected_with_what_to_do(house: Hous
     assert "Order anew when" in row.state_reason
 
 
+@ON_SQLITE
 def test_what_the_system_says_is_wrong_with_the_question_rejects_at_once(house: House) -> None:
     answering(house, ErrorClass.REJECTED)
     request = house.order(plan_of(step("one"), inputs=PROJECT, prerequisites=(reads(),)), project="apollo")
     assert validated(house, request).state is RequestState.REJECTED
 
 
+@ON_SQLITE
 def test_retries_of_the_model_are_made_at_once_and_long_pauses_hold_nobody(house: House) -> None:
     calls = answering(house, ErrorClass.TRANSIENT, ErrorClass.TRANSIENT, {"left": 1})
     patient = reads(retry=Retry(attempts=3, delay_seconds=0.01, factor=20_000.0))
@@ -171,6 +177,7 @@ def test_cancelled_while_something_is_read_it_stays_cancelled(house: House) -> N
     assert validated(house, request).state is RequestState.CANCELLED
 
 
+@ON_SQLITE
 def test_a_secret_that_was_read_is_sealed(house: House) -> None:
     answering(house, {"key": "battery-staple"})
     request = house.order(
@@ -181,6 +188,7 @@ def test_a_secret_that_was_read_is_sealed(house: House) -> None:
     assert not any(b"battery-staple" in file.read_bytes() for file in files)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("left", [1, 0])
 def test_corrected_inputs_are_read_about_again_by_the_run(house: House, left: int) -> None:
     calls = answering(house, {"left": 1}, {"left": left})
