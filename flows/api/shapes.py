@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
+from flows.api.approval_shapes import ApprovalOutline
 from flows.api.shape_bases import In, Out, Token
 from flows.records.states import AttemptOutcome, EffectState, RequestState, TouchKind
 from request_models.actions import ErrorClass, Outcome
@@ -338,6 +339,8 @@ class RequestDetail(RequestSummary):
     zero_touch: bool = Field(description="Whether no person had to do anything by hand, so far.")
     touches: list[TouchShape] = Field([])
     hold: HoldShape | None = Field(None, description="There while the request is on hold.")
+    prerequisites: list[StepShape] = Field([], description="What is read before it may start.")
+    approvals: list[ApprovalOutline] = Field([], description="What people were asked to decide, in that order.")
 
 
 class RequestPage(Out):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
+from flows.api.approval_views import approval_outline
 from flows.api.forms import form_of
 from flows.api.languages import text_in
 from flows.api.shapes import (
@@ -32,13 +33,14 @@ from flows.api.shapes import (
     TouchShape,
     UndoShape,
 )
+from flows.approvals import ShownApproval, shown
 from flows.holds import Hold, hold_of
 from flows.records.records import Transaction
 from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, Touch, UndoRow
 from flows.records.states import RequestState
 from flows.reversal import UNDOABLE, is_cancellable
 from request_models.json_values import JsonValue
-from request_models.plan import Plan
+from request_models.plan import Plan, Step, step_of
 
 PENDING = "pending"
 """The state of a step that has not been reached: it has no row."""
@@ -55,6 +57,7 @@ class Known:
     undo: UndoRow | None
     touches: Sequence[Touch]
     hold: Hold | None
+    approvals: Sequence[ShownApproval]
 
     @classmethod
     def read(cls, tx: Transaction, request: RequestRow) -> Self:
@@ -68,6 +71,7 @@ class Known:
             tx.undos.get(request.id),
             tx.touches.of(request.id),
             hold_of(tx, request, plan),
+            [shown(tx, row) for row in tx.approvals.of(request.id)],
         )
 
 
@@ -148,7 +152,7 @@ class Views:
             plan_digest=request.plan_digest,
             inputs=cast(dict[str, JsonValue], request.inputs.public),
             secret_inputs=list(request.inputs.secret_pointers),
-            steps=self._steps(plan, known.steps, known.attempts),
+            steps=self._steps(plan.steps, known.steps, known.attempts),
             outputs=self._outputs(request, plan),
             effects=[_effect(row) for row in known.effects],
             undo=None if known.undo is None else _undo(known.undo),
@@ -158,6 +162,8 @@ class Views:
             zero_touch=not known.touches,
             touches=[_touch(touch) for touch in known.touches],
             hold=None if known.hold is None else _hold(known.hold, request),
+            prerequisites=self._steps([step_of(read) for read in plan.prerequisites], known.steps, known.attempts),
+            approvals=[approval_outline(one, self._base) for one in known.approvals],
         )
 
     def request_url(self, request_id: str) -> str:
@@ -182,13 +188,13 @@ class Views:
             undo=f"{here}:undo" if request.state in UNDOABLE else None,
         )
 
-    def _steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+    def _steps(self, steps: Iterable[Step], rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
         row_of = {row.path: row for row in rows}
         attempts_of = defaultdict(list)
         for attempt in attempts:
             attempts_of[attempt.path].append(_attempt(attempt))
         shapes = []
-        for step in plan.steps:
+        for step in steps:
             row = row_of.get(step.path)
             shapes.append(
                 StepShape(

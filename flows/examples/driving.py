@@ -107,17 +107,18 @@ class _Run:
             case RequestState.VALIDATING:
                 return lambda: self._validate(request)
             case RequestState.AWAITING_APPROVAL:
-                wake_at = request.wake_at
-                return self.deciders.next(self.id) or (None if wake_at is None else lambda: self._wake(wake_at))
+                return self.deciders.next(self.id) or self._waking(request.wake_at)
             case RequestState.SCHEDULED:
                 return lambda: self._start(request)
             case RequestState.IN_PROGRESS:
                 return lambda: self._enter(request)
             case RequestState.WAITING if request.wake_at is not None:
-                wake_at = request.wake_at
-                return lambda: self._wake(wake_at)
+                return self._waking(request.wake_at)
             case _:
                 return None
+
+    def _waking(self, moment: datetime | None) -> Callable[[], None] | None:
+        return None if moment is None else lambda: self._wake(moment)
 
     def _now(self) -> RequestRow:
         found = self.world.records.read(lambda tx: tx.requests.get(self.id))

@@ -1,6 +1,7 @@
 """Approvals: nothing they hold back begins before they are given, whatever is pressed; silence is never a yes."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -45,8 +46,8 @@ def person(name: str, *groups: str, **more: str) -> Caller:
 CARL, DORA, EMIL = person("carl"), person("dora", "approvers"), person("emil", "approvers")
 
 
-def needs(name: str = "large", by: tuple[str, ...] = ("group:approvers",), **more: object) -> Approval:
-    return Approval(name, tuple(Literal(who) for who in by), **more)  # type: ignore[arg-type]  # tests pass fields by name
+def needs(name: str = "large", by: tuple[str, ...] = ("group:approvers",), **more: Any) -> Approval:
+    return Approval(name, tuple(Literal(who) for who in by), **more)
 
 
 def asked(house: House, request: RequestRow, name: str = "large") -> ApprovalRow:
@@ -287,7 +288,7 @@ def test_it_is_not_handed_to_a_party_to_oneself_or_to_who_has_decided(house: Hou
 # time
 
 
-def timely(if_silent: str = "reject", **more: object) -> Approval:
+def timely(if_silent: str = "reject", **more: Any) -> Approval:
     return needs(
         within_seconds=2 * DAY, remind_seconds=DAY, escalate=(Literal("person:carl"),), if_silent=if_silent, **more
     )
@@ -334,7 +335,7 @@ def test_where_the_model_waits_on_silence_it_waits(house: House) -> None:
 # before a step
 
 
-def gated(*, undoable: bool = False, **more: object) -> Plan:
+def gated(*, undoable: bool = False, **more: Any) -> Plan:
     undo = Undo((UndoAction("stage.drop", "1", EffectClass.IDEMPOTENT, MapOf({})),)) if undoable else None
     return plan_of(step("one", undo=undo), step("two"), approvals=(needs(before="two", **more),))
 
@@ -450,7 +451,7 @@ def corrected(house: House, plan: Plan, correction: dict[str, JsonValue]) -> Req
     return request
 
 
-def correctable(**more: object) -> Plan:
+def correctable(**more: Any) -> Plan:
     inputs: dict[str, JsonValue] = {name: {"type": "string"} for name in ("project", "note", "reason")}
     first = step("one", arguments=MapOf({"text": expression("inputs.project")}))
     rules = {"reason": InputRule(shown_to="approvers")}
