@@ -4,10 +4,11 @@ Only here is a decision made, by whoever is asked, under the digest of what he s
 (invariant 8). Each is one transaction with its audit event and what follows: the request goes on, or has ended.
 """
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, cast
 
 from flows.approval_asking import parties_of, tell
 from flows.approval_rules import approvals_in, same_person, seat_of, seat_to_decide, turn
@@ -50,6 +51,23 @@ Whose = Literal["mine", "all"]
 
 
 @dataclass(frozen=True)
+class ShownInput:
+    """One thing that was asked for; `titles` by language. Of a secret one the value is null."""
+
+    name: str
+    titles: Mapping[str, str]
+    value: JsonValue
+    secret: bool
+
+    @property
+    def words(self) -> str:
+        """The value for a person to read."""
+        if self.secret:
+            return "(secret)"
+        return self.value if isinstance(self.value, str) else json.dumps(self.value, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
 class ShownApproval:
     """An approval with exactly what would be done: the request, its plan, and what it is asked about.
 
@@ -64,6 +82,20 @@ class ShownApproval:
     decisions: tuple[DecisionRow, ...]
     facts: Mapping[str, JsonValue]
     decidable: bool = False
+
+    @property
+    def inputs(self) -> list[ShownInput]:
+        """What was asked for, in the order of the form; those for approvers only too."""
+        given = cast(Mapping[str, JsonValue], self.request.inputs.public)
+        secret = {pointer.split("/")[1] for pointer in self.request.inputs.secret_pointers}
+        properties = cast(Mapping[str, Any], self.plan.inputs.get("properties", {}))
+        names = dict.fromkeys([*(name for name in self.plan.input_order if name in given), *given])
+        found = []
+        for name in names:
+            schema = properties.get(name, {})
+            titles = schema.get("x-titles") or {"en": schema.get("title", name)}
+            found.append(ShownInput(name, titles, given[name], name in secret))
+        return found
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -53,6 +53,7 @@ _TASKS_EVERY = 5.0
 _EVENTS_EVERY = 600.0
 _WAKES_AT_ONCE = 50
 _READ_AT_ONCE = 8
+_MAILS_AT_ONCE = 2
 
 _logger = logging.getLogger(__name__)
 
@@ -200,8 +201,9 @@ def run_keeper(settings: Settings) -> None:
         with prefect_client(settings.prefect) as client:
             keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
             with beside(application):
-                decisions = Loop(application.deadlines.look_now, _TASKS_EVERY)
-                keep(keeper, settings.keeper, stop, [decisions])
+                deadlines = Loop(application.deadlines.look_now, _TASKS_EVERY)
+                notices = Loop(application.approval_mail.address, settings.keeper.dispatch_every)
+                keep(keeper, settings.keeper, stop, [deadlines, notices])
     finally:
         application.close()
 
@@ -209,8 +211,15 @@ def run_keeper(settings: Settings) -> None:
 @contextmanager
 def beside(application: Application) -> Iterator[None]:
     """What other systems may make slow, beside the loops."""
-    every, prerequisites = application.settings.keeper.dispatch_every, application.prerequisites
-    with Aside("prerequisites", prerequisites.due, prerequisites.read, every=every, most=_READ_AT_ONCE):
+    every, prerequisites, mail = (
+        application.settings.keeper.dispatch_every,
+        application.prerequisites,
+        application.approval_mail,
+    )
+    with (
+        Aside("prerequisites", prerequisites.due, prerequisites.read, every=every, most=_READ_AT_ONCE),
+        Aside("mail", mail.due, mail.send, every=every, most=_MAILS_AT_ONCE),
+    ):
         yield
 
 

@@ -75,6 +75,14 @@ class ClaimSettings(_Part):
     ttl_seconds: float = Field(default=30.0, ge=1)
 
 
+class ApproverSettings(_Part):
+    """Somebody who decides: where mail is sent to, and the groups that he is one of."""
+
+    email: str
+    name: str = ""
+    groups: tuple[str, ...] = ()
+
+
 class WorkerSettings(_Part):
     """The worker of this machine."""
 
@@ -103,6 +111,8 @@ class Settings(BaseSettings):
     keeper: KeeperSettings = KeeperSettings()
     claim: ClaimSettings = ClaimSettings()
     worker: WorkerSettings = WorkerSettings()
+    approvers: dict[str, ApproverSettings] = {}
+    """People who are asked by mail, by id, beside those whom the API keys name with their addresses."""
     step_timeout_seconds: float = Field(default=600.0, gt=0)
     """For steps that say no timeout."""
     connectors: dict[str, dict[str, JsonValue]] = {}

@@ -15,6 +15,8 @@ from flows.settings import Settings
 
 if TYPE_CHECKING:
     from flows.approval_deadlines import Deadlines
+    from flows.approval_links import ApprovalLinks
+    from flows.approval_mail import ApprovalMail
     from flows.approvals import Approvals
     from flows.corrections import Corrections
     from flows.execution import Execution
@@ -113,6 +115,23 @@ class Application:
         from flows.approvals import Approvals  # noqa: PLC0415 - see above
 
         return Approvals(self.records, self.settings.public)
+
+    @cached_property
+    def approval_links(self) -> "ApprovalLinks":
+        """How people decide by the link of a mail."""
+        from flows.approval_links import ApprovalLinks  # noqa: PLC0415 - see above
+        from flows.approver_directory import ApproverDirectory  # noqa: PLC0415 - see above
+
+        return ApprovalLinks(self.records, self.approvals, ApproverDirectory(self.settings.approvers))
+
+    @cached_property
+    def approval_mail(self) -> "ApprovalMail":
+        """How people hear of what they are asked."""
+        from flows.approval_mail import ApprovalMail  # noqa: PLC0415 - see above
+        from flows.approver_directory import ApproverDirectory  # noqa: PLC0415 - see above
+
+        directory = ApproverDirectory(self.settings.approvers)
+        return ApprovalMail(self.records, self.registry, directory, self.settings.api.url)
 
     @cached_property
     def deadlines(self) -> "Deadlines":

@@ -96,6 +96,7 @@ class ApprovedInput(Out):
     name: str
     title: str
     value: JsonValue = None
+    words: str = Field(description="The value for a person to read.")
     secret: bool = False
 
 

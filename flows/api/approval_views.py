@@ -1,7 +1,6 @@
 """Approvals as wire shapes. What is secret is null in the rows already and is never revealed here."""
 
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from flows.api.approval_shapes import (
     ApprovalLinks,
@@ -17,7 +16,6 @@ from flows.api.languages import text_in
 from flows.approvals import ShownApproval
 from flows.records.approval_rows import ApprovalState
 from request_models.json_values import JsonValue
-from request_models.plan import Plan
 
 
 def approval_outline(shown: ShownApproval, base_url: str) -> ApprovalOutline:
@@ -78,7 +76,16 @@ def approval_shape(shown: ShownApproval, base_url: str, language: str | None) ->
             user=request.requested_for.id,
             submitted=request.submitted,
         ),
-        inputs=inputs_of(shown, language),
+        inputs=[
+            ApprovedInput(
+                name=one.name,
+                title=text_in(one.titles, language) or one.name,
+                value=one.value,
+                words=one.words,
+                secret=one.secret,
+            )
+            for one in shown.inputs
+        ],
         values={} if request.values is None else cast(dict[str, JsonValue], request.values.public),
         facts=dict(shown.facts),
         steps=[
@@ -93,21 +100,3 @@ def approval_shape(shown: ShownApproval, base_url: str, language: str | None) ->
         ],
         version=row.version,
     )
-
-
-def inputs_of(shown: ShownApproval, language: str | None) -> list[ApprovedInput]:
-    """What was asked for, in the order of the form, those for approvers only too."""
-    given = cast(Mapping[str, JsonValue], shown.request.inputs.public)
-    secret = {pointer.split("/")[1] for pointer in shown.request.inputs.secret_pointers}
-    order = [*(name for name in shown.plan.input_order if name in given)]
-    names = [*order, *(name for name in given if name not in order)]
-    return [
-        ApprovedInput(name=name, title=_title(shown.plan, name, language), value=given[name], secret=name in secret)
-        for name in names
-    ]
-
-
-def _title(plan: Plan, name: str, language: str | None) -> str:
-    schema = cast(Mapping[str, Any], plan.inputs.get("properties", {})).get(name, {})
-    titles = schema.get("x-titles") or {"en": schema.get("title", name)}
-    return text_in(titles, language) or name

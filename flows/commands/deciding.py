@@ -1,6 +1,5 @@
 """What the commands share by which people decide: an approval in words, and the decision upon what was shown."""
 
-import json
 from datetime import datetime
 from typing import Any
 
@@ -43,7 +42,7 @@ def show_approval(approval: dict[str, Any], *, as_json: bool) -> None:
         f"{request['title']}  [{approval['approval']}: {approval['state']}]",
         f"  request {request['id']}, of {request['requester']} for {request['user']}",
         *([f"  {approval['message']}"] if approval["message"] else []),
-        *(f"  {one['title']}: {_value(one)}" for one in approval["inputs"]),
+        *(f"  {one['title']}: {one['words']}" for one in approval["inputs"]),
         "  What would be done:",
         *(f"    {step['title']} ({step['action']}){_condition(step)}" for step in approval["steps"]),
         f"  plan {approval['plan_digest']}",
@@ -61,13 +60,6 @@ def show_approval(approval: dict[str, Any], *, as_json: bool) -> None:
 def moment(text: str | None) -> str:
     """A moment in local time, to the minute."""
     return "" if text is None else f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M}"
-
-
-def _value(one: dict[str, Any]) -> str:
-    if one["secret"]:
-        return "(secret)"
-    value = one["value"]
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _condition(step: dict[str, Any]) -> str:

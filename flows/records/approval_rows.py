@@ -148,13 +148,13 @@ class NewLink:
     email: str
     group_name: str | None
     digest: str
-    key_id: str
     expires: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkRow(NewLink):
-    """A link as recorded. `used` is when a decision was made with it."""
+    """A link as recorded. `key_id` names the key that signs it; `used` is when a decision was made with it."""
 
+    key_id: str
     created: datetime
     used: datetime | None

@@ -1,5 +1,7 @@
 """Approvals: what is asked of whom, what each of them decided, and the links by which mails let them decide."""
 
+import base64
+import hmac
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
@@ -20,8 +22,11 @@ from flows.records.approval_rows import (
     Seat,
 )
 from flows.records.approval_tables import approval_decisions, approval_links, approval_seats, approvals
+from flows.records.column_types import to_microseconds
 from flows.records.errors import Conflict, NotFound
+from flows.records.keyring import Keyring
 from flows.records.reading import each, one, select_rows
+from request_models.json_values import JsonValue, canonical_json
 
 _Rows: TypeAlias = list[ApprovalRow]  # the class has a method of that name
 _Seats: TypeAlias = list[Seat]
@@ -31,9 +36,10 @@ _Decisions: TypeAlias = list[DecisionRow]
 class Approvals:
     """The approvals. One that is decided or withdrawn is never changed again."""
 
-    def __init__(self, connection: Connection, clock: Callable[[], datetime]) -> None:
+    def __init__(self, connection: Connection, clock: Callable[[], datetime], keyring: Keyring) -> None:
         self._connection = connection
         self._clock = clock
+        self._keyring = keyring
 
     def add(self, new: NewApproval, seats: Iterable[NewSeat]) -> ApprovalRow:
         """Record an open approval and who may decide; raises Conflict when there is one of this generation."""
@@ -157,8 +163,20 @@ class Approvals:
         self._change(self._open(approval_id), next_at=next_at, **done)
 
     def add_link(self, new: NewLink) -> None:
-        """Record a link."""
-        self._connection.execute(insert(approval_links).values(**asdict(new), created=self._clock()))
+        """Record a link, signed by the active key."""
+        key_id, _ = self._keyring.sign(_signed(new))
+        self._connection.execute(insert(approval_links).values(**asdict(new), key_id=key_id, created=self._clock()))
+
+    def token(self, link: LinkRow) -> str:
+        """What the address of a link ends with: its id, and our signature of all that it is bound to."""
+        _, signature = self._keyring.sign(_signed(link), link.key_id)
+        return f"{link.id}.{base64.urlsafe_b64encode(signature).decode().rstrip('=')}"
+
+    def link_of(self, token: str) -> LinkRow | None:
+        """The link of a token; None for one that is not ours, or of another link."""
+        link_id, _, _ = token.partition(".")
+        link = self.link(link_id)
+        return link if link is not None and hmac.compare_digest(self.token(link).encode(), token.encode()) else None
 
     def link(self, link_id: str) -> LinkRow | None:
         """A link."""
@@ -189,6 +207,12 @@ class Approvals:
         if row is None:
             raise NotFound("approval", approval_id)
         return row
+
+
+def _signed(link: NewLink) -> bytes:
+    expires = to_microseconds(link.expires)
+    bound: JsonValue = [link.id, link.approval_id, link.person, link.email, link.group_name, link.digest, expires]
+    return canonical_json(bound)
 
 
 def _columns_of_seats() -> Any:

@@ -57,7 +57,7 @@ class Transaction:
         self.tasks = Tasks(connection, clock)
         self.events = Events(connection, clock, keyring)
         self.touches = Touches(connection, clock)
-        self.approvals = Approvals(connection, clock)
+        self.approvals = Approvals(connection, clock, keyring)
         self.requests = Requests(
             connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events, self.approvals
         )
