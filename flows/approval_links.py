@@ -6,7 +6,6 @@ from enum import StrEnum
 from flows.approval_rules import same_person
 from flows.approvals import DECIDE, Approvals, ShownApproval, Verdict, shown
 from flows.approver_directory import ApproverDirectory
-from flows.errors import MayNotDecide
 from flows.lifecycle import Caller
 from flows.records.approval_rows import ApprovalState, Decision, LinkRow
 from flows.records.records import Records, Transaction
@@ -92,6 +91,4 @@ class ApprovalLinks:
 
 def _why_not(approval: ShownApproval, person: Person) -> str:
     before = [one for one in approval.decisions if same_person(Person(one.approver, email=one.email), person)]
-    return (
-        "You have decided it, or handed it over, already." if before else str(MayNotDecide("It is not asked of you."))
-    )
+    return "You have decided it, or handed it over, already." if before else "It is not asked of you any more."

@@ -112,6 +112,8 @@ class _Run:
                 return lambda: self._start(request)
             case RequestState.IN_PROGRESS:
                 return lambda: self._enter(request)
+            case RequestState.UNDOING:
+                return lambda: self._undo(request)
             case RequestState.WAITING if request.wake_at is not None:
                 return self._waking(request.wake_at)
             case _:
@@ -149,6 +151,12 @@ class _Run:
         assert isinstance(entry, Proceed), f"nobody else works on the records of examples: {entry}"
         with entry.session as session:
             session.finish(session.walk(lambda unit: self._step(unit, session.run_step)))
+
+    def _undo(self, request: RequestRow) -> None:
+        """What the keeper does for an undo: it has a flow run of its own, which may sleep too."""
+        if request.wake_at is not None:
+            self.world.wait_until(request.wake_at)
+        self._enter(request)
 
     def _step(self, unit: Unit, run: Callable[[Unit, Callable[[str], None]], StepReport]) -> StepReport:
         """One step, told to whoever stands in for its action, and watched."""
