@@ -24,6 +24,7 @@ _IS_ASCII = re.compile(r"\\[dw]|\[(?!\^)(?:[ -\[^-~]|\\[dw^$\\.*+?()\[\]{}|/-])*
 """Sets that hold ASCII characters only, which is seen without asking the engine for a million others."""
 
 
+
 @dataclass(frozen=True)
 class Part:
     """Where a part of a pattern may begin and end, and in how many ways it may be empty (two stands for many).
