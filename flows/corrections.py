@@ -67,9 +67,9 @@ class Corrections:
             held.id, tx.secrets.seal(held.id, "inputs", inputs, [f"/{name}" for name in plan.secret_inputs])
         )
         tx.requests.set_values(held.id, tx.secrets.seal(held.id, "values", values, secret_values(plan)))
-        parts = {"changed": sorted(changed), "run again": forgotten, "asked again": withdrawn}
-        said = "; ".join(f"{what}: {', '.join(names) or 'none'}" for what, names in parts.items())
-        said = f"{act.remark.why} ({said})"
+        again_asked = f"; asked again: {', '.join(withdrawn)}" if withdrawn else ""
+        parts = f"changed: {', '.join(sorted(changed))}; run again: {', '.join(forgotten) or 'none'}{again_asked}"
+        said = f"{act.remark.why} ({parts})"
         tx.audit.add(held.id, act.caller.person.id, INPUTS_CHANGED, request.state, request.state, said)
         return go_on_from_hold(held, act.caller.person.id, f"its inputs were corrected: {act.remark.why}")
 
