@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from connectors.errors import UnknownAction
 from connectors.registry import Registry
 from flows.acceptance import ScopeOf, accepted_inputs, frozen_values, lock_names, refuse_ineligible, secret_values
+from flows.approval_asking import INPUTS_CHANGED
 from flows.block_ledger import decisions_of
 from flows.correcting import apply_correction, may_be_there
 from flows.decisions import KnownDecisions
@@ -18,6 +19,7 @@ from flows.errors import InvalidInputs, NotPossible
 from flows.impact import Impact, ImpactSearch
 from flows.interventions import CORRECTING, Act, Held, Interventions, end_what_waits, go_on_from_hold
 from flows.places import label_of, surrounds
+from flows.records.approval_rows import ApprovalState
 from flows.records.corrections import NewCorrection
 from flows.records.rows import EffectRow, RequestRow, StepRow
 from flows.records.states import EffectState, TouchKind
@@ -25,16 +27,13 @@ from flows.scope import Scope, order_scope, request_frames
 from flows.touching import touch_hold
 from flows.undo_ledger import Key
 from request_models.actions import ActionBroken, Outcome
-from request_models.dependence import nodes_of_call, reads_any
+from request_models.dependence import concerned_approvals, nodes_of_call, reads_any
 from request_models.expressions import ExpressionError
 from request_models.json_values import JsonValue, canonical_json
 from request_models.plan import Plan, Step
 
 _NAMED = 10
 """So many steps are named in a reason; the record has all of them."""
-
-INPUTS_CHANGED = "inputs_changed"
-"""Audit event; the reason names the inputs, never their values."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,8 @@ class Corrections:
         changed = _different(old, inputs)
         new = self._sealed(held, act, inputs, values, changed)
         before = {} if request.values is None else _known(tx.secrets.reveal(held.id, request.values))
-        impact = self._impact(held, new, changed, _different(before, values))
+        others = _different(before, values)
+        impact = self._impact(held, new, changed, others)
         there = _Undoable(held, self._registry).to_take_back(impact.steps)
         if there and frozenset(locks) != {row.name for row in tx.locks.of(held.id)}:
             raise NotPossible(
@@ -91,8 +91,11 @@ class Corrections:
         row = tx.corrections.ask(replace(new, steps=impact.steps, decisions=impact.decisions))
         for path, item_key in impact.steps:
             end_what_waits(held, path, item_key, actor, "the inputs of its request are corrected")
-        said = f"{act.remark.why} (changed: {_listed(sorted(changed))}; concerned: {_labels(held, impact.steps)}"
-        said += f"; taken back first: {_labels(held, there)})" if there else ")"
+        asked_again = _withdraw(held, changed, values.keys() - others)
+        parts = [f"changed: {_listed(sorted(changed))}", f"concerned: {_labels(held, impact.steps)}"]
+        parts += [f"taken back first: {_labels(held, there)}"] if there else []
+        parts += [f"asked again: {_listed(asked_again)}"] if asked_again else []
+        said = f"{act.remark.why} ({'; '.join(parts)})"
         tx.audit.add(held.id, actor, INPUTS_CHANGED, request.state, request.state, said)
         if not there:
             apply_correction(tx, row, held.claim.epoch)
@@ -177,6 +180,18 @@ def _accepted(
         if not unasked or unasked & corrected.keys():
             raise
         return accepted_inputs(plan, {name: one for name, one in given.items() if name not in unasked}, scope_of)
+
+
+def _withdraw(held: Held, changed: Collection[str], same: Collection[str]) -> list[str]:
+    """Have those approvals asked again that covered what is corrected, and those not decided yet; gives their names."""
+    concerned = concerned_approvals(
+        held.plan, {f"inputs.{name}" for name in changed}, {f"values.{name}" for name in same}
+    )
+    rows = [row for row in held.tx.approvals.of(held.id) if row.state is not ApprovalState.WITHDRAWN]
+    again = [row for row in rows if row.approval in concerned or row.state is ApprovalState.OPEN]
+    for row in again:
+        held.tx.approvals.withdraw(row.id, "the inputs were corrected")
+    return [row.approval for row in again]
 
 
 def _known(revealed: JsonValue) -> dict[str, JsonValue]:

@@ -18,12 +18,14 @@ from flows.claim_upkeep import ClaimUpkeep
 from flows.correcting import apply_correction
 from flows.engine_ledger import EngineLedger
 from flows.engine_steps import EngineStep
-from flows.frames import ROOT, Frame
+from flows.frames import PREREQUISITES, ROOT, Frame
+from flows.gates import Gates
 from flows.holder import make_way, this_process
 from flows.lifecycle import Lifecycle
 from flows.lock_queue import LOOK_AGAIN, refuse, take_locks
 from flows.masking import pointers_holding, secret_texts
 from flows.outputs import rendered_outputs, secret_outputs
+from flows.prerequisites import prerequisite_report
 from flows.proof import Proof
 from flows.reached import Steps
 from flows.records.corrections import CorrectionRow
@@ -257,8 +259,14 @@ class Session:
             undone = self._undoing(run).take_back(reached.within(block, frame, place))
             return undone.passage, named(undone.left_over)
 
-        most = self._settings.worker.branches
-        passage = Walk(self.plan, self._frames, blocks, run, take_back, self._upkeep.stop, most).whole()
+        gates = Gates(self._records, self._claim, self.plan, self._frames)
+        passage = self._prerequisites(run)
+        if passage.goes_on:
+            passage = gates.begin()
+        if passage.goes_on:
+            stop, most = self._upkeep.stop, self._settings.worker.branches
+            walk = Walk(self.plan, self._frames, blocks, run, take_back, stop, most, gates.pass_to)
+            passage = walk.whole()
         return passage if not passage.goes_on else self._verify(run)
 
     def _correct(self, correction: CorrectionRow, run: Callable[[Unit], StepReport]) -> Passage:
@@ -275,6 +283,15 @@ class Session:
                 lambda tx: request_frames(tx, self.plan, self.request, self._settings.public)
             )
         return undone.passage
+
+    def _prerequisites(self, run: Callable[[Unit], StepReport]) -> Passage:
+        """Read what has to be read again: corrected inputs make some of what was answered before of no use."""
+        for read in self.plan.prerequisites:
+            if self._frames.entry(ROOT, read.path) is None:
+                passage = passage_of(run(Unit(step_of(read))))
+                if not passage.goes_on:
+                    return passage
+        return PASSED
 
     def _verify(self, run: Callable[[Unit], StepReport]) -> Passage:
         """Look whether reality is as the model wants it. Each time the request was on hold, it is looked at anew."""
@@ -311,6 +328,8 @@ class Session:
         supplier = self.plan.supplier_of((undoes.forward if undoes else unit).step.path)
         if unit.step.uses in ENGINE_SPECS:
             return self._run_engine_step(unit, supplier, undoes, log)
+        if unit.step.path.startswith(PREREQUISITES):
+            return self._run_prerequisite(unit, supplier, log)
         ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
             unit.step,
@@ -321,6 +340,19 @@ class Session:
             log=log,
             stop=self._upkeep.stop,
         ).report()
+        return self._told(unit, report, ledger)
+
+    def _run_prerequisite(self, unit: Unit, supplier: str | None, log: Callable[[str], None]) -> StepReport:
+        ledger = EngineLedger(self._records, self._claim, self.request, unit.step, supplier=supplier)
+        report = prerequisite_report(
+            unit.step,
+            ledger,
+            self._registry,
+            scope=lambda: self._frames.scope(ROOT),
+            timeout_seconds=self._settings.step_timeout_seconds,
+            log=log,
+            stop=self._upkeep.stop,
+        )
         return self._told(unit, report, ledger)
 
     def _run_engine_step(
@@ -369,12 +401,14 @@ class Session:
         """Let the worker go; the keeper wakes the request at the earliest moment that something waits for."""
         wake_at = min((pause.until for pause in pauses if pause.until is not None), default=None)
         why, epoch = "; ".join(dict.fromkeys(pause.why for pause in pauses)), self._claim.epoch
+        asks = any(pause.decision for pause in pauses)
+        to = RequestState.AWAITING_APPROVAL if asks else RequestState.WAITING
 
         def wait(tx: Transaction, request: RequestRow) -> Suspend:
             if self._undo is not None:
                 tx.requests.set_wake_at(request.id, wake_at, epoch=epoch)
             else:
-                tx.requests.move(request.id, RequestState.WAITING, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
+                tx.requests.move(request.id, to, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
             return Suspend(f"Request {request.id} waits: {why}")
 
         return self._leave(wait)

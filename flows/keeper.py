@@ -8,7 +8,8 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
@@ -27,6 +28,7 @@ from flows.dispatch import (
 )
 from flows.holder import is_gone
 from flows.incoming_events import forget_old_events
+from flows.keeper_threads import Aside
 from flows.left_runs import LeftRuns
 from flows.lock_queue import let_go_after_hold, say_who_waits
 from flows.outbox_kinds import RETRY
@@ -57,6 +59,8 @@ _TASKS_EVERY = 5.0
 _EVENTS_EVERY = 600.0
 _BOUNDS_EVERY = 5.0
 _WAKES_AT_ONCE = 50
+_READ_AT_ONCE = 8
+_MAILS_AT_ONCE = 2
 
 _logger = logging.getLogger(__name__)
 
@@ -221,24 +225,48 @@ def run_keeper(settings: Settings) -> None:
                 settings.keeper,
                 announce=lambda: ring(settings.state, WORKER),
             )
-            with LeftRuns(settings.state / "runs"), bell_or_none(settings.state, KEEPER_BELL) as bell:
-                keep(keeper, settings.keeper, stop, bell)
+            deadlines = Loop(application.deadlines.look_now, _TASKS_EVERY)
+            notices = Loop(application.approval_mail.address, settings.keeper.dispatch_every)
+            with (
+                beside(application),
+                LeftRuns(settings.state / "runs"),
+                bell_or_none(settings.state, KEEPER_BELL) as bell,
+            ):
+                keep(keeper, settings.keeper, stop, bell, [deadlines, notices])
     finally:
         application.close()
 
 
-def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event, bell: Bell | None) -> None:
+@contextmanager
+def beside(application: Application) -> Iterator[None]:
+    """What other systems may make slow, beside the loops."""
+    every, prerequisites, mail = (
+        application.settings.keeper.dispatch_every,
+        application.prerequisites,
+        application.approval_mail,
+    )
+    with (
+        Aside("prerequisites", prerequisites.due, prerequisites.read, every=every, most=_READ_AT_ONCE),
+        Aside("mail", mail.due, mail.send, every=every, most=_MAILS_AT_ONCE),
+    ):
+        yield
+
+
+def keep(
+    keeper: Keeper, settings: KeeperSettings, stop: threading.Event, bell: Bell | None, more: "Iterable[Loop]" = ()
+) -> None:
     """Run the loops until `stop` is set; what is down is waited for. The bell calls for a dispatch at once."""
-    dispatch = _Loop(keeper.dispatch, settings.dispatch_every)
+    dispatch = Loop(keeper.dispatch, settings.dispatch_every)
     loops = [
+        *more,
         dispatch,
-        _Loop(keeper.wake, settings.dispatch_every),
-        _Loop(keeper.deliver_wakes, settings.dispatch_every),
-        _Loop(keeper.watch_tasks, _TASKS_EVERY),
-        _Loop(keeper.watch_bounds, _BOUNDS_EVERY),
-        _Loop(keeper.forget_events, _EVENTS_EVERY),
-        _Loop(keeper.reconcile, settings.reconcile_every),
-        _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
+        Loop(keeper.wake, settings.dispatch_every),
+        Loop(keeper.deliver_wakes, settings.dispatch_every),
+        Loop(keeper.watch_tasks, _TASKS_EVERY),
+        Loop(keeper.watch_bounds, _BOUNDS_EVERY),
+        Loop(keeper.forget_events, _EVENTS_EVERY),
+        Loop(keeper.reconcile, settings.reconcile_every),
+        Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
     ]
     while not stop.is_set():
         for loop in loops:
@@ -249,7 +277,7 @@ def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event, bell: 
             dispatch.hurry()
 
 
-class _Loop:
+class Loop:
     """One thing done every so many seconds. It says once that something is down, and once that it is back."""
 
     def __init__(self, work: Callable[[], None], every: float) -> None:

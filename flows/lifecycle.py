@@ -18,12 +18,13 @@ from flows.errors import (
     UnknownModel,
     WrongState,
 )
-from flows.outbox_kinds import DISPATCH, RETRY
+from flows.outbox_kinds import RETRY
 from flows.records.errors import Conflict
 from flows.records.records import Records, Transaction
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow
 from flows.records.states import RequestState, TouchKind
 from flows.reversal import Reverse, being_undone, cancel, resume_undo, undo
+from flows.scheduling import go_ahead
 from flows.scope import Scope, order_scope
 from flows.touching import touch_hold
 from request_models.calendars import calendar_from_json
@@ -35,9 +36,6 @@ FOR_OTHERS = "requests:for-others"
 CREATE = "requests:create"
 READ = "requests:read"
 ACT = "requests:act"
-
-ORDERLY = "orderly"
-"""The actor of what follows from a rule, not from a person."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +168,9 @@ class Lifecycle:
         tx.locks.want(request_id, locks)
         if order.idempotency_key is not None:
             tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
-        why = "there is nothing to decide or to wait for" if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"
-        row = tx.requests.move(request_id, RequestState.SCHEDULED, actor=ORDERLY, why=why, at=now)
-        tx.outbox.put(DISPATCH, request_id, {}, start)
+        row = _required(tx, request_id)
+        if not plan.prerequisites:
+            row = go_ahead(tx, row, plan, scope, now)
         return Submission(row, created=True)
 
     def get(self, request_id: str, caller: Caller) -> RequestRow:

@@ -46,7 +46,9 @@ def cancel(tx: Transaction, request: RequestRow, actor: str, why: str, leaves: b
         raise WrongState(request.id, request.state.value, "cancelling it", allowed, being_undone(request))
     tx.requests.set_cancelled_by(request.id, actor)
     said = f"Cancelled by {actor}: {why}"
-    if RequestState.CANCELLED in LEGAL_MOVES[request.state] and not _did_something(tx, request.id):
+    # What is being validated only reads, also where a read has no answer yet.
+    nothing_done = request.state is RequestState.VALIDATING or not _did_something(tx, request.id)
+    if RequestState.CANCELLED in LEGAL_MOVES[request.state] and nothing_done:
         _supersede(tx, request)
         return tx.requests.move(request.id, RequestState.CANCELLED, actor=actor, why=said)
     return begin_undo(tx, request, RequestState.CANCELLED, actor, said, leaves=leaves)

@@ -69,12 +69,22 @@ class KeeperSettings(_Part):
     """A request that one process runs for longer than this goes on hold; it does not count while it waits."""
     lock_hold_seconds: float = Field(default=86_400.0, gt=0)
     """How long a request on hold keeps its locks; a retry takes them again."""
+    prerequisites_seconds: float = Field(default=14_400.0, gt=0)
+    """For how long a prerequisite that cannot be read is tried, before its request is rejected."""
 
 
 class ClaimSettings(_Part):
     """How long a claim lives without being renewed, in seconds (invariant 2)."""
 
     ttl_seconds: float = Field(default=30.0, ge=1)
+
+
+class ApproverSettings(_Part):
+    """Somebody who decides: where mail is sent to, and the groups that he is one of."""
+
+    email: str
+    name: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class WorkerSettings(_Part):
@@ -125,6 +135,8 @@ class Settings(BaseSettings):
     claim: ClaimSettings = ClaimSettings()
     worker: WorkerSettings = WorkerSettings()
     review: ReviewSettings = ReviewSettings()
+    approvers: dict[str, ApproverSettings] = {}
+    """People who are asked by mail, by id, beside those whom the API keys name with their addresses."""
     step_timeout_seconds: float = Field(default=600.0, gt=0)
     """For steps that say no timeout."""
     connectors: dict[str, dict[str, JsonValue]] = {}

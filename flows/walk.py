@@ -11,6 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from flows.decisions import Decision, Decisions
 from flows.frames import ROOT, Frame, Frames
@@ -23,10 +24,14 @@ from request_models.plan import Block, Expression, Group, Loop, OnFailure, Paral
 
 @dataclass(frozen=True)
 class Pause:
-    """Why a step cannot go on now, and when it can by itself; None: something must come first."""
+    """Why a step cannot go on now, and when it can by itself; None: something must come first.
+
+    `decision`: what must come first is somebody's approval.
+    """
 
     why: str
     until: datetime | None = None
+    decision: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Passage:
         return Passage(self.failures + other.failures, self.pauses + other.pauses)
 
 
-PASSED = Passage()
+PASSED: Final = Passage()
 STOPPED = Passage(pauses=(Pause("it is to stop"),))
 
 TakeBack = Callable[[Block, Frame, str], tuple[Passage, str]]
@@ -91,12 +96,16 @@ Gives how far that came, and in words what was left.
 """
 
 
+Gate = Callable[[Block, Frame], Passage]
+"""Says of a block, in the item of a loop it stands in, whether it may be begun."""
+
+
 class Walk:
     """Goes through a plan once, from wherever its records stand.
 
     `run` brings a step to its outcome, or reports the one on record, and tells the frames of it. `take_back` is for
     blocks with `on_failure: undo`. `stop` is set when nothing new may be begun. `most_at_once` bounds the branches that
-    run at the same time.
+    run at the same time. `gate` says whether a block may be begun.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class Walk:
         take_back: TakeBack,
         stop: threading.Event,
         most_at_once: int = 8,
+        gate: Gate | None = None,
     ) -> None:
         self._plan = plan
         self._frames = frames
@@ -117,6 +127,7 @@ class Walk:
         self._take_back = take_back
         self._stop = stop
         self._most_at_once = most_at_once
+        self._gate = gate
 
     def whole(self) -> Passage:
         """Everything the plan does."""
@@ -138,7 +149,9 @@ class Walk:
         if failed is not None:
             return self._taken_back(block, frame, place, failed.message)
         try:
-            passage = self._entered(block, frame, place)
+            passage = PASSED if self._gate is None else self._gate(block, frame)
+            if passage.goes_on:
+                passage = self._entered(block, frame, place)
         except ExpressionError as error:
             report = StepReport(block.path or place, StepState.FAILED, message=str(error), label=block.path)
             passage = Passage((report,))

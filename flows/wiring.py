@@ -15,12 +15,17 @@ from flows.bells import KEEPER, ring
 from flows.settings import Settings
 
 if TYPE_CHECKING:
+    from flows.approval_deadlines import Deadlines
+    from flows.approval_links import ApprovalLinks
+    from flows.approval_mail import ApprovalMail
+    from flows.approvals import Approvals
     from flows.corrections import Corrections
     from flows.execution import Execution
     from flows.incoming_events import IncomingEvents
     from flows.interventions import Interventions
     from flows.lifecycle import Lifecycle
     from flows.people_tasks import PeopleTasks
+    from flows.prerequisites import Prerequisites
     from flows.records.records import Records
 
 
@@ -114,6 +119,44 @@ class Application:
         from flows.execution import Execution  # noqa: PLC0415 - see above
 
         return Execution(self.records, self.registry, self.settings)
+
+    @cached_property
+    def prerequisites(self) -> "Prerequisites":
+        """How prerequisites of requests are read."""
+        from flows.prerequisites import Prerequisites  # noqa: PLC0415 - see above
+
+        return Prerequisites(self.records, self.registry, self.settings)
+
+    @cached_property
+    def approvals(self) -> "Approvals":
+        """What can be done to approvals."""
+        from flows.approvals import Approvals  # noqa: PLC0415 - see above
+
+        return Approvals(self.records, self.settings.public)
+
+    @cached_property
+    def approval_links(self) -> "ApprovalLinks":
+        """How people decide by the link of a mail."""
+        from flows.approval_links import ApprovalLinks  # noqa: PLC0415 - see above
+        from flows.approver_directory import ApproverDirectory  # noqa: PLC0415 - see above
+
+        return ApprovalLinks(self.records, self.approvals, ApproverDirectory(self.settings.approvers))
+
+    @cached_property
+    def approval_mail(self) -> "ApprovalMail":
+        """How people hear of what they are asked."""
+        from flows.approval_mail import ApprovalMail  # noqa: PLC0415 - see above
+        from flows.approver_directory import ApproverDirectory  # noqa: PLC0415 - see above
+
+        directory = ApproverDirectory(self.settings.approvers)
+        return ApprovalMail(self.records, self.registry, directory, self.settings.api.url)
+
+    @cached_property
+    def deadlines(self) -> "Deadlines":
+        """What time does to approvals."""
+        from flows.approval_deadlines import Deadlines  # noqa: PLC0415 - see above
+
+        return Deadlines(self.records, self.settings.public)
 
     @property
     def model_folders(self) -> tuple[Path, ...]:

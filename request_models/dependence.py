@@ -4,10 +4,25 @@
 has done already.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from request_models.expressions import references
-from request_models.plan import Block, Call, Expression, Group, ListOf, Loop, MapOf, Node, Parallel, Plan, Step, Text
+from request_models.plan import (
+    Approval,
+    Block,
+    Call,
+    Expression,
+    Group,
+    ListOf,
+    Loop,
+    MapOf,
+    Node,
+    Parallel,
+    Plan,
+    Step,
+    Text,
+    steps_of,
+)
 
 
 def dependents(plan: Plan, changed: Collection[str], unchanged: Collection[str] = ()) -> frozenset[str]:
@@ -21,6 +36,54 @@ def dependents(plan: Plan, changed: Collection[str], unchanged: Collection[str] 
     return _Search(changed, unchanged).of(plan)
 
 
+def concerned_approvals(plan: Plan, changed: Collection[str], unchanged: Collection[str] = ()) -> frozenset[str]:
+    """The ids of the approvals that covered what has changed; names as for `dependents`.
+
+    An approval covers what its own words read (`when`, `by`, `escalate`, `message`), everything that the steps which it
+    holds back depend on, and each input that is shown to approvers.
+    """
+    search = _Search(changed, unchanged)
+    paths = search.of(plan)
+    shown = {f"inputs.{name}" for name, rule in plan.input_rules.items() if rule.shown_to is not None}
+    if shown & set(changed):
+        return frozenset(approval.id for approval in plan.approvals)
+    return frozenset(
+        approval.id
+        for approval in plan.approvals
+        if search.reads_changed(_nodes_of_approval(approval))
+        or paths & {step.path for step in held_back(plan, approval)}
+    )
+
+
+def held_back(plan: Plan, approval: Approval) -> tuple[Step, ...]:
+    """The steps that are not begun before the approval is given: all, or from the one it is asked before on."""
+    if approval.before is None:
+        return plan.steps
+    return tuple(steps_of(_from(plan.blocks, approval.before) or ()))
+
+
+def _from(blocks: Sequence[Block], name: str) -> list[Block] | None:
+    """The block of a name and what comes after it; None when it is not among these or in them."""
+    for index, block in enumerate(blocks):
+        if block.path == name:
+            return list(blocks[index:])
+        for sequence in _inside(block):
+            found = _from(sequence, name)
+            if found is not None:
+                return [*found, *blocks[index + 1 :]]
+    return None
+
+
+def _inside(block: Block) -> tuple[Sequence[Block], ...]:
+    match block:
+        case Group(blocks=blocks, alternative=alternative):
+            return blocks, alternative
+        case Parallel(branches=branches):
+            return tuple((branch,) for branch in branches)
+        case Step():
+            return ()
+
+
 class _Search:
     """One pass over a plan in the order in which things are evaluated: nothing reads what comes after it."""
 
@@ -31,10 +94,10 @@ class _Search:
 
     def of(self, plan: Plan) -> frozenset[str]:
         for value in plan.values:
-            if self._reads_changed([value.value]):
+            if self.reads_changed([value.value]):
                 self._mark(f"values.{value.name}")
         for read in plan.prerequisites:
-            if self._reads_changed(nodes_of_call(read)):
+            if self.reads_changed(nodes_of_call(read)):
                 self._found.add(read.path)
                 self._mark(f"facts.{read.path.removeprefix('prerequisites.')}")
         self._blocks(plan.blocks, around=False)
@@ -49,16 +112,16 @@ class _Search:
         dependent = around
         match block:
             case Step():
-                dependent = around or self._reads_changed(_nodes_of_step(block))
+                dependent = around or self.reads_changed(_nodes_of_step(block))
                 if dependent:
                     self._found.add(block.path)
             case Group():
                 listed = () if block.loop is None else loop_nodes(block.loop)
-                own = around or self._reads_changed([*_given(block.when), *listed])
+                own = around or self.reads_changed([*_given(block.when), *listed])
                 inner = self._blocks(block.blocks, around=own)
                 dependent = self._blocks(block.alternative, around=own) or inner or own
             case Parallel():
-                own = around or self._reads_changed(_given(block.when))
+                own = around or self.reads_changed(_given(block.when))
                 dependent = self._blocks(block.branches, around=own) or own
         if dependent and block.path:
             self._mark(f"steps.{block.path}")
@@ -68,7 +131,8 @@ class _Search:
         if name not in self._unchanged:
             self._changed.add(name)
 
-    def _reads_changed(self, nodes: Iterable[Node]) -> bool:
+    def reads_changed(self, nodes: Iterable[Node]) -> bool:
+        """Whether one of the nodes reads something that has changed, as far as it is known by now."""
         return reads_any(nodes, self._changed)
 
 
@@ -132,6 +196,11 @@ def nodes_of_call(call: Call) -> Iterator[Node]:
     yield from _given(call.hosts, call.expect)
     if call.polling is not None:
         yield from _given(call.polling.until, call.polling.fails)
+
+
+def _nodes_of_approval(approval: Approval) -> Iterator[Node]:
+    yield from (*approval.by, *approval.escalate)
+    yield from _given(approval.when, approval.message)
 
 
 def _given(*nodes: Node | None) -> Iterator[Node]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
+from flows.api.approval_shapes import ApprovalOutline
 from flows.api.lock_shapes import OwnLockShape
 from flows.api.shape_bases import In, Out, Token
 from flows.records.states import AttemptOutcome, CorrectionState, EffectState, RequestState, TouchKind
@@ -372,6 +373,8 @@ class RequestDetail(RequestSummary):
     corrections: list[CorrectionShape] = Field([], description="Of its inputs, the first one first.")
     hold: HoldShape | None = Field(None, description="There while the request is on hold.")
     locks: list[OwnLockShape] = Field([], description="Those it holds now or waits for: it has all of them, or none.")
+    prerequisites: list[StepShape] = Field([], description="What is read before it may start.")
+    approvals: list[ApprovalOutline] = Field([], description="What people were asked to decide, in that order.")
 
 
 class RequestPage(Out):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
+from flows.api.approval_views import approval_outline
 from flows.api.forms import form_of
 from flows.api.languages import text_in
 from flows.api.lock_shapes import LockAhead, OwnLockShape
@@ -35,6 +36,7 @@ from flows.api.shapes import (
     TouchShape,
     UndoShape,
 )
+from flows.approvals import ShownApproval, shown
 from flows.holds import Hold, hold_of
 from flows.lock_listing import OwnLock, locks_of
 from flows.records.corrections import CorrectionRow
@@ -43,7 +45,7 @@ from flows.records.rows import AttemptRow, EffectRow, Person, Publication, Reque
 from flows.records.states import RequestState
 from flows.reversal import UNDOABLE, is_cancellable
 from request_models.json_values import JsonValue
-from request_models.plan import Plan
+from request_models.plan import Plan, Step, step_of
 
 PENDING = "pending"
 """The state of a step that has not been reached: it has no row."""
@@ -62,6 +64,7 @@ class Known:
     corrections: Sequence[CorrectionRow]
     hold: Hold | None
     locks: Sequence[OwnLock]
+    approvals: Sequence[ShownApproval]
 
     @classmethod
     def read(cls, tx: Transaction, request: RequestRow) -> Self:
@@ -77,6 +80,7 @@ class Known:
             tx.corrections.of(request.id),
             hold_of(tx, request, plan),
             locks_of(tx, request.id),
+            [shown(tx, row) for row in tx.approvals.of(request.id)],
         )
 
 
@@ -157,7 +161,7 @@ class Views:
             plan_digest=request.plan_digest,
             inputs=cast(dict[str, JsonValue], request.inputs.public),
             secret_inputs=list(request.inputs.secret_pointers),
-            steps=self._steps(plan, known.steps, known.attempts),
+            steps=self._steps(plan.steps, known.steps, known.attempts),
             outputs=self._outputs(request, plan),
             effects=[_effect(row) for row in known.effects],
             undo=None if known.undo is None else _undo(known.undo),
@@ -169,6 +173,8 @@ class Views:
             corrections=[_correction(row) for row in known.corrections],
             hold=None if known.hold is None else _hold(known.hold, request),
             locks=[_lock(one) for one in known.locks],
+            prerequisites=self._steps([step_of(read) for read in plan.prerequisites], known.steps, known.attempts),
+            approvals=[approval_outline(one, self._base) for one in known.approvals],
         )
 
     def request_url(self, request_id: str) -> str:
@@ -193,13 +199,13 @@ class Views:
             undo=f"{here}:undo" if request.state in UNDOABLE else None,
         )
 
-    def _steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+    def _steps(self, steps: Iterable[Step], rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
         row_of = {row.path: row for row in rows}
         attempts_of = defaultdict(list)
         for attempt in attempts:
             attempts_of[attempt.path].append(_attempt(attempt))
         shapes = []
-        for step in plan.steps:
+        for step in steps:
             row = row_of.get(step.path)
             shapes.append(
                 StepShape(

@@ -94,6 +94,19 @@ class ApiClient:
         """`complete`, `assign` or `comment` a task."""
         return self._call("POST", f"/v1/tasks/{_segment(task_id, 'task', 'orderly tasks')}:{verb}", json=dict(body))
 
+    def approvals(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """What is asked of people to decide."""
+        return self._call("GET", "/v1/approvals", params=dict(parameters))
+
+    def approval(self, approval_id: str) -> dict[str, Any]:
+        """One approval."""
+        return self._call("GET", f"/v1/approvals/{_segment(approval_id, 'approval', 'orderly approvals')}")
+
+    def decide(self, approval_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """`approve`, `reject` or `delegate`."""
+        path = f"/v1/approvals/{_segment(approval_id, 'approval', 'orderly approvals')}:{verb}"
+        return self._call("POST", path, json=dict(body))
+
     def close(self) -> None:
         """Close the connection."""
         self._http.close()

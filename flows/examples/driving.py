@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.errors import InvalidInputs, NotEligible, RequestRefused
 from flows.examples.course import REFUSED, Course, Watch, read_course, unit_names
+from flows.examples.deciding import Deciders
 from flows.execution import Execution, FlowRunIdentity, Proceed
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.outbox_kinds import DISPATCH
+from flows.prerequisites import Prerequisites
 from flows.records.records import Records, Transaction
 from flows.records.rows import Person, RequestRow
 from flows.records.states import RequestState, StepState
@@ -41,6 +45,9 @@ class World:
     records: Records
     registry: Registry
     lifecycle: Lifecycle
+    prerequisites: Prerequisites
+    approvals: Approvals
+    deadlines: Deadlines
     execution: Execution
     wait_until: Callable[[datetime], None]
     begin: Callable[[Subject, ExampleDocument], None] = lambda _subject, _example: None
@@ -71,7 +78,8 @@ class World:
         except RequestRefused as error:
             not_eligible = error.who if isinstance(error, NotEligible) else ""
             return Course(REFUSED, _why(error), not_eligible=not_eligible)
-        return _Run(self, subject.plan, request.id).to_rest()
+        deciders = Deciders(self.records, self.approvals, self.deadlines, self.wait_until, given.decisions)
+        return _Run(self, subject.plan, request.id, deciders).to_rest()
 
 
 @dataclass
@@ -81,6 +89,7 @@ class _Run:
     world: World
     plan: Plan
     id: str
+    deciders: Deciders
     labels: dict[tuple[str, str], str] = field(default_factory=dict)
     failed: set[tuple[str, str]] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
@@ -97,20 +106,35 @@ class _Run:
     def _next(self, request: RequestRow) -> Callable[[], None] | None:
         """What brings a request further that stands like this; None when it rests."""
         match request.state:
+            case RequestState.VALIDATING:
+                return lambda: self._validate(request)
+            case RequestState.AWAITING_APPROVAL:
+                return self.deciders.next(self.id) or self._waking(request.wake_at)
             case RequestState.SCHEDULED:
                 return lambda: self._start(request)
             case RequestState.IN_PROGRESS:
                 return lambda: self._enter(request)
+            case RequestState.UNDOING:
+                return lambda: self._undo(request)
             case RequestState.WAITING if request.wake_at is not None:
-                wake_at = request.wake_at
-                return lambda: self._wake(wake_at)
+                return self._waking(request.wake_at)
             case _:
                 return None
+
+    def _waking(self, moment: datetime | None) -> Callable[[], None] | None:
+        return None if moment is None else lambda: self._wake(moment)
 
     def _now(self) -> RequestRow:
         found = self.world.records.read(lambda tx: tx.requests.get(self.id))
         assert found is not None, "a request is never removed"
         return found
+
+    def _validate(self, request: RequestRow) -> None:
+        """What the keeper does with prerequisites."""
+        if request.wake_at is not None:
+            self._say(request.state_reason)
+            self.world.wait_until(request.wake_at)
+        self.world.prerequisites.read(self.id)
 
     def _start(self, request: RequestRow) -> None:
         """What the dispatcher does: it waits for the moment from which the request may run."""
@@ -129,6 +153,12 @@ class _Run:
         assert isinstance(entry, Proceed), f"nobody else works on the records of examples: {entry}"
         with entry.session as session:
             session.finish(session.walk(lambda unit: self._step(unit, session.run_step)))
+
+    def _undo(self, request: RequestRow) -> None:
+        """What the keeper does for an undo: it has a flow run of its own, which may sleep too."""
+        if request.wake_at is not None:
+            self.world.wait_until(request.wake_at)
+        self._enter(request)
 
     def _step(self, unit: Unit, run: Callable[[Unit, Callable[[str], None]], StepReport]) -> StepReport:
         """One step, told to whoever stands in for its action, and watched."""

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, Engine
 
 from flows.records.api_keys import ApiKeys
+from flows.records.approvals import Approvals
 from flows.records.audit import Audit
 from flows.records.blocks import Blocks
 from flows.records.claims import Claims
@@ -62,8 +63,17 @@ class Transaction:
         self.events = Events(connection, clock, keyring)
         self.touches = Touches(connection, clock)
         self.locks = Locks(connection, clock, self.outbox)
+        self.approvals = Approvals(connection, clock, keyring)
         self.requests = Requests(
-            connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events, self.locks
+            connection,
+            clock,
+            self.audit,
+            self.claims,
+            self.outbox,
+            self.tasks,
+            self.events,
+            self.locks,
+            self.approvals,
         )
         self.plans = Plans(connection, clock)
         self.content = Content(connection, clock)

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, update
 
 from flows.outbox_kinds import WAKE
+from flows.records.approvals import Approvals
 from flows.records.audit import Audit
 from flows.records.claims import Claims
 from flows.records.cursors import read_cursor, write_cursor
@@ -35,7 +36,7 @@ _Rows: TypeAlias = list[RequestRow]  # the class has a method of that name
 class Requests:
     """The requests. Every change of state is legal by the table of states and audited in the same transaction."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a change of state reaches each of these stores
         self,
         connection: Connection,
         clock: Callable[[], datetime],
@@ -45,6 +46,7 @@ class Requests:
         tasks: Tasks,
         events: Events,
         locks: Locks,
+        approvals: Approvals,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -54,6 +56,7 @@ class Requests:
         self._tasks = tasks
         self._events = events
         self._locks = locks
+        self._approvals = approvals
 
     def add(self, new: NewRequest) -> RequestRow:
         """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
@@ -125,7 +128,8 @@ class Requests:
 
     def to_wake(self, now: datetime, limit: int) -> _Rows:
         """Requests that sleep and whose time has come, the longest first."""
-        due = and_(requests.c.state.in_([RequestState.WAITING, RequestState.UNDOING]), requests.c.wake_at <= now)
+        asleep = [RequestState.WAITING, RequestState.AWAITING_APPROVAL, RequestState.UNDOING]
+        due = and_(requests.c.state.in_(asleep), requests.c.wake_at <= now)
         rows = _select().where(due).order_by(requests.c.wake_at, requests.c.id).limit(limit)
         return each(RequestRow, self._connection.execute(rows))
 
@@ -143,7 +147,7 @@ class Requests:
         """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
         What follows from it everywhere is done here: a parent hears that its child has ended, one that has ended
-        holds no locks, and a request that is being undone wants nothing more of people and events.
+        holds no locks, and a request that is being undone, or has ended, wants nothing more of people and events.
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
         request = self._locked(request_id)
@@ -160,6 +164,8 @@ class Requests:
         if to is RequestState.UNDOING:
             self._tasks.cancel_open(request_id, actor, why)
             self._events.settle_all(request_id)
+        if to is RequestState.UNDOING or to.ended:
+            self._approvals.withdraw_open(request_id, why)
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
         if to.ended:
@@ -171,12 +177,25 @@ class Requests:
         self._change(self._locked(request_id), state_reason=why)
         return self._required(request_id)
 
-    def set_wake_at(self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None) -> None:
-        """Let a request sleep in the state it is in, or wake it (None). Raises NotFound, ClaimLost."""
+    def set_wake_at(
+        self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None, why: str | None = None
+    ) -> None:
+        """Let a request sleep in the state it is in, or wake it (None). `why` replaces the reason it is in that state.
+
+        Raises NotFound, ClaimLost.
+        """
         request = self._locked(request_id)
         if epoch is not None:
             self._claims.check(request_id, epoch)
-        self._change(request, wake_at=wake_at)
+        self._change(request, wake_at=wake_at, **({} if why is None else {"state_reason": why}))
+
+    def to_validate(self, now: datetime, limit: int) -> _Rows:
+        """Requests whose prerequisites are to be read now, the longest first."""
+        due = and_(
+            requests.c.state == RequestState.VALIDATING, or_(requests.c.wake_at.is_(None), requests.c.wake_at <= now)
+        )
+        rows = _select().where(due).order_by(requests.c.submitted, requests.c.id).limit(limit)
+        return each(RequestRow, self._connection.execute(rows))
 
     def set_hold(self, request_id: str, team: str | None, assignee: str | None) -> RequestRow:
         """Say whose the hold is; raises NotFound."""
