@@ -66,6 +66,19 @@ class IdempotencyMismatch(RequestRefused):
         self.key = key
 
 
+class OrderedBefore(IdempotencyMismatch):
+    """An order for a ticket that has ordered the same model before, with other inputs or for somebody else."""
+
+    def __init__(self, model: str, request_id: str) -> None:
+        RequestRefused.__init__(
+            self,
+            f"The ticket in `source` has ordered {model!r} before, as request {request_id}, with other inputs or for "
+            "somebody else. To order once more from the same ticket, send an Idempotency-Key of its own.",
+        )
+        self.key = ""
+        self.request_id = request_id
+
+
 class RequestNotFound(OrderlyError):
     """No such request, or it is not the caller's to see; the two look the same on purpose."""
 
@@ -147,7 +160,7 @@ class NotAllowed(OrderlyError):
     """The caller lacks a scope."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"This needs the scope {scope!r}, which your key does not have.")
+        super().__init__(f"This needs the scope {scope!r}, which your key or token does not have.")
         self.scope = scope
 
 

@@ -28,8 +28,8 @@ def go_ahead(tx: Transaction, request: RequestRow, plan: Plan, scope: Scope, now
 def schedule(
     tx: Transaction, request: RequestRow, plan: Plan, scope: Scope, now: datetime, why: str, actor: str = ORDERLY
 ) -> RequestRow:
-    """Have it run: at once, which `why` explains, or when the model's `starts` says. Raises InvalidInputs."""
-    start = start_of(plan, scope, now)
+    """Have it run: at once, which `why` explains, or when order and model (`starts`) say. Raises InvalidInputs."""
+    start = start_of(plan, scope, max(now, request.not_before or now))
     said = why if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"
     row = tx.requests.move(request.id, RequestState.SCHEDULED, actor=actor, why=said, at=now)
     tx.outbox.put(DISPATCH, request.id, {}, start)

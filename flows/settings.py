@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 
 from flows.errors import SettingsError
+from flows.identity_settings import IdentitySettings
 
 SETTINGS_FILES = "ORDERLY_SETTINGS"
 
@@ -130,6 +131,7 @@ class Settings(BaseSettings):
     keyring: Path | None = None
     """Encryption keys; in production a file outside the state folder (invariant 9)."""
     api: ApiSettings = ApiSettings()
+    identity: IdentitySettings = IdentitySettings()
     prefect: PrefectSettings = PrefectSettings()
     keeper: KeeperSettings = KeeperSettings()
     claim: ClaimSettings = ClaimSettings()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from flows.approvals import Approvals
     from flows.corrections import Corrections
     from flows.execution import Execution
+    from flows.identity.callers import Callers
     from flows.incoming_events import IncomingEvents
     from flows.interventions import Interventions
     from flows.lifecycle import Lifecycle
@@ -77,6 +78,13 @@ class Application:
             environment=self.settings.environment,
         )
         return Registry.discover(self.settings.connectors, context)
+
+    @cached_property
+    def callers(self) -> "Callers":
+        """Who stands behind a credential."""
+        from flows.identity.callers import Callers  # noqa: PLC0415 - see above
+
+        return Callers(self.records, self.settings.identity)
 
     @cached_property
     def lifecycle(self) -> "Lifecycle":

@@ -75,7 +75,14 @@ class NewOrder(In):
     requested_for: Token | Beneficiary | None = Field(
         None, description="Id of the person it is for, or what is known of them; needs `requests:for-others`."
     )
-    source: SourceShape | None = None
+    source: SourceShape | None = Field(
+        None,
+        description="The ticket it comes from. Without an Idempotency-Key a ticket orders each model once: sent again, "
+        "it gives the first answer.",
+    )
+    not_before: AwareDatetime | None = Field(
+        None, description="When it may start at the earliest; by default at once, or as the model says."
+    )
 
 
 class AcceptedLinks(Out):

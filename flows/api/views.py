@@ -161,8 +161,8 @@ class Views:
             plan_digest=request.plan_digest,
             inputs=cast(dict[str, JsonValue], request.inputs.public),
             secret_inputs=list(request.inputs.secret_pointers),
-            steps=self._steps(plan.steps, known.steps, known.attempts),
-            outputs=self._outputs(request, plan),
+            steps=self.steps(plan.steps, known.steps, known.attempts),
+            outputs=self.outputs(request, plan),
             effects=[_effect(row) for row in known.effects],
             undo=None if known.undo is None else _undo(known.undo),
             cancelled_by=request.cancelled_by,
@@ -173,7 +173,7 @@ class Views:
             corrections=[_correction(row) for row in known.corrections],
             hold=None if known.hold is None else _hold(known.hold, request),
             locks=[_lock(one) for one in known.locks],
-            prerequisites=self._steps([step_of(read) for read in plan.prerequisites], known.steps, known.attempts),
+            prerequisites=self.steps([step_of(read) for read in plan.prerequisites], known.steps, known.attempts),
             approvals=[approval_outline(one, self._base) for one in known.approvals],
         )
 
@@ -199,7 +199,8 @@ class Views:
             undo=f"{here}:undo" if request.state in UNDOABLE else None,
         )
 
-    def _steps(self, steps: Iterable[Step], rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+    def steps(self, steps: Iterable[Step], rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+        """The steps in the order given, each with its attempts."""
         row_of = {row.path: row for row in rows}
         attempts_of = defaultdict(list)
         for attempt in attempts:
@@ -220,7 +221,8 @@ class Views:
             )
         return shapes
 
-    def _outputs(self, request: RequestRow, plan: Plan) -> list[OutputShape]:
+    def outputs(self, request: RequestRow, plan: Plan) -> list[OutputShape]:
+        """What the requester gets, as far as it is there."""
         if request.outputs is None:
             return []
         values = cast(Mapping[str, Mapping[str, JsonValue]], request.outputs.public)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, select, update
 
 from flows.outbox_kinds import WAKE
 from flows.records.approvals import Approvals
@@ -18,8 +18,8 @@ from flows.records.outbox import Outbox
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
 from flows.records.states import ENDED, LEGAL_MOVES, RequestState
-from flows.records.tables import requests
-from flows.records.tasks import Tasks
+from flows.records.tables import requests, tasks
+from flows.records.tasks import Tasks, asked_of
 from request_models.calendars import calendar_from_json
 from request_models.json_values import refuse_what_is_not_json
 
@@ -85,6 +85,7 @@ class Requests:
                 due_at=new.due_at,
                 due_seconds=new.due_seconds,
                 due_calendar=new.due_calendar,
+                not_before=new.not_before,
                 clock_stops_in=new.clock_stops_in,
                 clock_stopped_seconds=0.0,
                 parent=new.parent,
@@ -289,9 +290,22 @@ def _conditions(wanted: RequestFilter) -> list[ColumnElement[bool]]:
         conditions.append(requests.c.model == wanted.model)
     if wanted.requester is not None:
         conditions.append(requests.c.requester_id == wanted.requester)
+    if wanted.source_system is not None:
+        conditions.append(requests.c.source_system == wanted.source_system)
+    if wanted.source_id is not None:
+        conditions.append(requests.c.source_id == wanted.source_id)
+    if wanted.submitted_from is not None:
+        conditions.append(requests.c.submitted >= wanted.submitted_from)
+    if wanted.submitted_before is not None:
+        conditions.append(requests.c.submitted < wanted.submitted_before)
     if wanted.involving is not None:
+        asked = select(tasks.c.request_id).where(asked_of(wanted.involving, wanted.involving_teams))
         conditions.append(
-            or_(requests.c.requester_id == wanted.involving, requests.c.requested_for_id == wanted.involving)
+            or_(
+                requests.c.requester_id == wanted.involving,
+                requests.c.requested_for_id == wanted.involving,
+                requests.c.id.in_(asked),
+            )
         )
     if wanted.text:
         conditions.append(requests.c.search_text.contains(_searchable(wanted.text), autoescape=True))

@@ -87,6 +87,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement a table
         sa.Column("state_reason", sa.Text(), nullable=False),
         sa.Column("state_since", sa.BigInteger(), nullable=False),
         sa.Column("wake_at", sa.BigInteger(), nullable=True),
+        sa.Column("not_before", sa.BigInteger(), nullable=True),
         sa.Column("hold_team", sa.Text(), nullable=True),
         sa.Column("hold_assignee", sa.Text(), nullable=True),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
