@@ -19,6 +19,7 @@ _COMMANDS = {
     "new": "Draft a model from a template, a runbook or an AWS operation.",
     "check": "Check models and say what is wrong, with file and line.",
     "test": "Run the models' own examples, and say which branches none of them goes.",
+    "certify": "Kill models at every boundary in the sandbox, and see that nothing is lost or done twice.",
     "show": "Show a model as one of the compiler's stages sees it.",
     "graph": "Draw a model as Mermaid text or SVG.",
     "diff": "Say what changed between two versions of a model, and what it means for requests and orders.",

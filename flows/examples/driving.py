@@ -69,17 +69,30 @@ class World:
     def run(self, subject: Subject, example: ExampleDocument) -> Course:
         """Order as the example says, and run the request until it rests. The model is published."""
         self.begin(subject, example)
-        given = example.given
-        user = None if given.user is None else _person(given.user)
-        order = Order(subject.plan.model, given.inputs, requested_for=user, channel="example")
-        caller = Caller("examples", _person(given.requester), frozenset({"admin"}))
         try:
-            request = self.lifecycle.submit(order, caller).request
+            request_id = self.order(subject.plan.model, example)
         except RequestRefused as error:
             not_eligible = error.who if isinstance(error, NotEligible) else ""
             return Course(REFUSED, _why(error), not_eligible=not_eligible)
-        deciders = Deciders(self.records, self.approvals, self.deadlines, self.wait_until, given.decisions)
-        return _Run(self, subject.plan, request.id, deciders).to_rest()
+        return self.to_rest(subject.plan, request_id, example)
+
+    def order(self, model: str, example: ExampleDocument, key: str | None = None) -> str:
+        """Order as the example says: the request's id, the same for the same `key`. Raises RequestRefused."""
+        given = example.given
+        user = None if given.user is None else _person(given.user)
+        order = Order(model, given.inputs, requested_for=user, channel="example", idempotency_key=key)
+        return self.lifecycle.submit(order, caller_of(example)).request.id
+
+    def to_rest(self, plan: Plan, request_id: str, example: ExampleDocument) -> Course:
+        """Run a request, from wherever it stands, until it rests; who has to decide does so as the example says."""
+        decisions = example.given.decisions
+        deciders = Deciders(self.records, self.approvals, self.deadlines, self.wait_until, decisions)
+        return _Run(self, plan, request_id, deciders).to_rest()
+
+
+def caller_of(example: ExampleDocument) -> Caller:
+    """Who orders in an example."""
+    return Caller("examples", _person(example.given.requester), frozenset({"admin"}))
 
 
 @dataclass
@@ -158,6 +171,7 @@ class _Run:
         """What the keeper does for an undo: it has a flow run of its own, which may sleep too."""
         if request.wake_at is not None:
             self.world.wait_until(request.wake_at)
+            self.world.records.run(lambda tx: tx.requests.set_wake_at(self.id, None))
         self._enter(request)
 
     def _step(self, unit: Unit, run: Callable[[Unit, Callable[[str], None]], StepReport]) -> StepReport:

@@ -44,7 +44,7 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
     own = settings.model_copy(
         update={"claim": ClaimSettings(ttl_seconds=_FOR_EVER), "worker": WorkerSettings(limit=1, branches=1)}
     )
-    with _folder() as folder, stand_in_registry(registry, stand_ins) as acting:
+    with private_folder() as folder, stand_in_registry(registry, stand_ins) as acting:
         records = Records.open(f"sqlite:///{folder / 'records.db'}", Keyring.open(folder / "keyring.json"), clock)
         try:
             records.migrate()
@@ -67,7 +67,7 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
 @contextmanager
 def real(registry: Registry, settings: Settings) -> Iterator[World]:
     """A world in which everything is real but the records: steps act through `registry`, and waiting takes its time."""
-    with _folder() as folder:
+    with private_folder() as folder:
         records = Records.open(f"sqlite:///{folder / 'records.db'}", Keyring.open(folder / "keyring.json"))
         try:
             records.migrate()
@@ -104,7 +104,7 @@ def _one_by_one(blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
     """A folder that is thrown away; in memory where that can be, since each example is many small transactions."""
     memory = _MEMORY if _MEMORY.is_dir() else None
     try:

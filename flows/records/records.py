@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
@@ -123,7 +123,7 @@ class Records:
         *,
         patience: float = PATIENCE_SECONDS,
         announce: Callable[[], None] = lambda: None,
-    ) -> "Records":
+    ) -> Self:
         """Records in `sqlite:///FILE` or `postgresql://...`; nothing is migrated. Raises RecordsUnavailable.
 
         `clock` gives aware datetimes; claims expire by it. `patience`: for how many seconds a busy database is ridden
