@@ -171,6 +171,12 @@ def make_plan_fixture() -> Callable[..., Plan]:
 
 
 @pytest.fixture
+def orderly_program() -> Path:
+    """The installed command."""
+    return ORDERLY
+
+
+@pytest.fixture
 def orderly(api: Api, tmp_path: Path) -> "Callable[..., subprocess.CompletedProcess[str]]":
     """Run a command against the server, as olga, in an empty folder."""
     folder = tmp_path / "work"
