@@ -66,6 +66,19 @@ class IdempotencyMismatch(RequestRefused):
         self.key = key
 
 
+class OrderedBefore(IdempotencyMismatch):
+    """An order for a ticket that has ordered the same model before, with other inputs or for somebody else."""
+
+    def __init__(self, model: str, request_id: str) -> None:
+        RequestRefused.__init__(
+            self,
+            f"The ticket in `source` has ordered {model!r} before, as request {request_id}, with other inputs or for "
+            "somebody else. To order once more from the same ticket, send an Idempotency-Key of its own.",
+        )
+        self.key = ""
+        self.request_id = request_id
+
+
 class RequestNotFound(OrderlyError):
     """No such request, or it is not the caller's to see; the two look the same on purpose."""
 
@@ -88,6 +101,40 @@ class TaskClosed(OrderlyError):
     def __init__(self, task_id: str, state: str, by: str | None) -> None:
         super().__init__(f"The task {task_id} is {state}{f', by {by}' if by else ''}; nothing is to be done any more.")
         self.task_id = task_id
+
+
+class CannotAsk(RequestRefused):
+    """An approval that the model wants cannot be asked: nobody may decide it, or its words cannot be made."""
+
+
+class ApprovalNotFound(OrderlyError):
+    """No such approval, or it is not the caller's to see; the two look the same on purpose."""
+
+    def __init__(self, approval_id: str) -> None:
+        super().__init__(f"There is no approval {approval_id!r} that you may see.")
+        self.approval_id = approval_id
+
+
+class ApprovalClosed(OrderlyError):
+    """The approval is not open any more."""
+
+    def __init__(self, approval_id: str, state: str, by: str) -> None:
+        said = f", by {by}" if by else ""
+        super().__init__(f"The approval {approval_id} is {state}{said}; nothing is to be decided any more.")
+        self.approval_id = approval_id
+
+
+class OtherDigest(OrderlyError):
+    """The decision names another digest than that of what would be done now."""
+
+    def __init__(self, named: str, now: str) -> None:
+        super().__init__(
+            f"You decided on {named[:12]}..., but what would be done now is {now[:12]}.... Look again, then decide."
+        )
+
+
+class MayNotDecide(OrderlyError):
+    """The caller may not decide this approval; the message says by which rule."""
 
 
 class InvalidResult(OrderlyError):
@@ -113,7 +160,7 @@ class NotAllowed(OrderlyError):
     """The caller lacks a scope."""
 
     def __init__(self, scope: str) -> None:
-        super().__init__(f"This needs the scope {scope!r}, which your key does not have.")
+        super().__init__(f"This needs the scope {scope!r}, which your key or token does not have.")
         self.scope = scope
 
 

@@ -13,7 +13,7 @@ _INPUT_EXAMPLE = [{"pointer": "/inputs/region", "code": "enum", "message": "must
 DESCRIPTION = """
 Order what the catalogue offers, and follow it.
 
-* **Keys**: `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+* **Who calls**: `Authorization: Bearer TOKEN_OR_KEY`, or `X-API-Key: KEY`.
 * **Safe to repeat**: send an `Idempotency-Key` with each order; the same key and body give the first answer again.
 * **Accepted is safe**: after `202` the order is durable, whatever is down behind us; poll `links.self`.
 * **Errors** are RFC 9457 problems: `type` is stable, `detail` is for a person, `errors` names each wrong input.
@@ -23,7 +23,8 @@ Order what the catalogue offers, and follow it.
 def problems(*kinds: str) -> dict[int | str, dict[str, Any]]:
     """The `responses` of an operation that may answer with these kinds of problem."""
     responses: dict[int | str, dict[str, Any]] = {}
-    for kind in (KINDS[name] for name in (*kinds, "internal")):
+    everywhere = ("too-many-calls", "internal") if "unauthenticated" in kinds else ("internal",)
+    for kind in (KINDS[name] for name in (*kinds, *everywhere)):
         response = responses.setdefault(
             kind.status,
             {
@@ -62,6 +63,14 @@ def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
     return document
 
 
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: it may be left out, but none can be null, whatever the type in the code says."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return schema
+    return {**kinds[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
+
+
 def _document(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
         title=app.title,
@@ -72,6 +81,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "catalogue", "description": "What can be ordered."},
             {"name": "requests", "description": "Orders and what became of them."},
+            {"name": "approvals", "description": "What people decide before requests, or their steps, begin."},
             {"name": "holds", "description": "What people do to requests on hold."},
             {"name": "tasks", "description": "What requests ask of people."},
             {"name": "events", "description": "What requests wait for from other systems."},
@@ -84,6 +94,8 @@ def _document(app: FastAPI) -> dict[str, Any]:
             # The framework claims an answer of its own wherever there is a parameter; ours are named by `problems`.
             if "application/json" in operation["responses"].get("422", {}).get("content", {}):
                 del operation["responses"]["422"]
+            for parameter in operation.get("parameters", []):
+                parameter["schema"] = _without_null(parameter["schema"])
     template = "#/components/schemas/{model}"
     problem = Problem.model_json_schema(ref_template=template, mode="serialization")
     schemas = document.setdefault("components", {}).setdefault("schemas", {})

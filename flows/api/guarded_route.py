@@ -6,12 +6,22 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from flows.api.authentication import authenticate
 from flows.api.bodies import StrictRequest, refuse_what_is_not_said_to_be_json
 
 _MEDIA_TYPE = b"content-type"
 _JSON = (_MEDIA_TYPE, b"application/json")
+
+
+class _IdConvertor(StringConvertor):
+    """An id in a path, without what may be done to it: in `/v1/requests/ID:retry` the id is `ID`."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("id", _IdConvertor())
 
 
 class GuardedRoute(APIRoute):
@@ -22,8 +32,8 @@ class GuardedRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
-            application = request.app.state.application
-            request.state.caller = await run_in_threadpool(authenticate, application.records, request)
+            application, limits = request.app.state.application, request.app.state.rate_limits
+            request.state.caller = await run_in_threadpool(authenticate, application.callers, limits, request)
             scope = request.scope
             if self.body_field is not None:
                 refuse_what_is_not_said_to_be_json(request)

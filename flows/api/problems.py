@@ -14,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 from starlette.types import Receive, Scope, Send
 
 from flows import errors
@@ -72,14 +73,21 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "unauthenticated",
             401,
-            "No valid key",
-            "Send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.",
+            "No valid key or token",
+            "Send an access token or an API key as `Authorization: Bearer ...`, or a key as `X-API-Key: KEY`.",
         ),
-        Kind("not-allowed", 403, "Not allowed", "This needs the scope 'requests:create', which your key lacks."),
+        Kind("not-allowed", 403, "Not allowed", "This needs the scope 'requests:create', which you lack."),
+        Kind(
+            "may-not-decide",
+            403,
+            "Not yours to decide",
+            "anna ordered this: nobody approves a request of his own.",
+        ),
         Kind("no-such-route", 404, "No such address", "There is nothing here. See /openapi.json for what there is."),
         Kind("unknown-model", 404, "No such request model", "There is no request model 'bucket' in the catalogue."),
         Kind("unknown-request", 404, "No such request", "There is no request with this id that you may see."),
         Kind("unknown-task", 404, "No such task", "There is no task with this id that you may see."),
+        Kind("unknown-approval", 404, "No such approval", "There is no approval with this id that you may see."),
         Kind("method-not-allowed", 405, "Method not allowed", "This address does not take PUT."),
         Kind("wrong-state", 409, "Not possible in this state", "The request is fulfilled; it cannot be retried."),
         Kind(
@@ -87,6 +95,13 @@ KINDS: Mapping[str, Kind] = {
             409,
             "Not possible for this step",
             "The model does not go on without create; complete it by hand, correct the inputs, or retry it.",
+        ),
+        Kind("approval-closed", 409, "Decided already", "The approval is approved, by dora; nothing is to be decided."),
+        Kind(
+            "other-digest",
+            409,
+            "Not what would be done now",
+            "You decided on something else than what would be done now. Look again, then decide.",
         ),
         Kind(
             "changed-meanwhile",
@@ -106,12 +121,19 @@ KINDS: Mapping[str, Kind] = {
             "Send the first body again to get its answer, or use a new key.",
         ),
         Kind(
+            "ordered-before",
+            409,
+            "Ordered before from this ticket",
+            "The ticket in `source` has ordered this before, with other inputs. Send an Idempotency-Key.",
+        ),
+        Kind(
             "not-eligible",
             403,
             "Not for this requester or user",
             "The model says who may order it, and for whom; nothing was recorded.",
         ),
         Kind("refused", 422, "The order is refused", "The order cannot be accepted as it is; nothing was recorded."),
+        Kind("too-many-calls", 429, "Too many calls", "You call more often than is allowed. Wait for `Retry-After`."),
         Kind("internal", 500, "Internal error", "Something went wrong here. Nothing is known about your request."),
         Kind(
             "unavailable",
@@ -139,9 +161,10 @@ class ApiProblem(HTTPException):
         super().__init__(self.kind.status, detail or self.kind.detail, dict(headers or {}))
 
 
-def unauthenticated(detail: str | None = None) -> ApiProblem:
-    """401, with the challenge that RFC 9110 asks for."""
-    return ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": 'Bearer realm="orderly"'})
+def unauthenticated(detail: str | None = None, *, error: str | None = None) -> ApiProblem:
+    """401, with the challenge that RFC 9110 asks for; `error` is RFC 6750's word for what is wrong with a token."""
+    challenge = 'Bearer realm="orderly"' + (f', error="{error}"' if error else "")
+    return ApiProblem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})
 
 
 def wrong_parameter(name: str, message: str) -> ApiProblem:
@@ -166,7 +189,14 @@ async def send_problem(problem: ApiProblem, scope: Scope, receive: Receive, send
 
 
 def _response(problem: ApiProblem, path: str, incident: str | None = None) -> JSONResponse:
-    body = Problem(
+    body = _document(problem, path, incident)
+    return JSONResponse(
+        body.model_dump(exclude_none=True), problem.kind.status, dict(problem.headers or {}), media_type=PROBLEM_JSON
+    )
+
+
+def _document(problem: ApiProblem, path: str, incident: str | None) -> Problem:
+    return Problem(
         type=problem.kind.uri,
         title=problem.kind.title,
         status=problem.kind.status,
@@ -174,9 +204,6 @@ def _response(problem: ApiProblem, path: str, incident: str | None = None) -> JS
         instance=path,
         errors=list(problem.parts) or None,
         incident=incident,
-    )
-    return JSONResponse(
-        body.model_dump(exclude_none=True), problem.kind.status, dict(problem.headers or {}), media_type=PROBLEM_JSON
     )
 
 
@@ -192,7 +219,19 @@ async def _http_error(request: Request, error: Exception) -> JSONResponse:
         404: ("no-such-route", None),
         405: ("method-not-allowed", f"This address does not take {request.method}."),
     }.get(error.status_code, ("bad-http", str(error.detail)))
-    return _response(ApiProblem(kind, detail, headers=error.headers), request.url.path)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = ", ".join(sorted(_methods(request)))
+    return _response(ApiProblem(kind, detail, headers=headers), request.url.path)
+
+
+def _methods(request: Request) -> set[str]:
+    """All that the address takes; the router itself names those of the first operation it finds."""
+    methods: set[str] = set()
+    for route in request.app.state.operations:
+        if isinstance(route, Route) and route.matches(dict(request.scope))[0] is not Match.NONE:
+            methods |= route.methods or set()
+    return methods
 
 
 async def _validation_error(request: Request, error: Exception) -> JSONResponse:
@@ -232,9 +271,14 @@ async def _orderly_error(request: Request, error: Exception) -> JSONResponse:
 _KIND_OF: Mapping[type[errors.OrderlyError], str] = {
     errors.UnknownModel: "unknown-model",
     errors.NotEligible: "not-eligible",
+    errors.OrderedBefore: "ordered-before",
     errors.IdempotencyMismatch: "idempotency-mismatch",
     errors.RequestNotFound: "unknown-request",
     errors.TaskNotFound: "unknown-task",
+    errors.ApprovalNotFound: "unknown-approval",
+    errors.ApprovalClosed: "approval-closed",
+    errors.OtherDigest: "other-digest",
+    errors.MayNotDecide: "may-not-decide",
     errors.NotAllowed: "not-allowed",
     errors.WrongState: "wrong-state",
     errors.TaskClosed: "wrong-state",
@@ -243,6 +287,11 @@ _KIND_OF: Mapping[type[errors.OrderlyError], str] = {
     errors.RequestRefused: "refused",
 }
 """Our own errors, as the front-end sees them; what is not named here, nor a kind of it, is a fault of ours."""
+
+
+def problem_of(error: errors.OrderlyError, path: str) -> Problem:
+    """The document that a call of `path` which ends with this error answers with. Raises what is a fault of ours."""
+    return _document(_problem_of(error), path, None)
 
 
 def _problem_of(error: Exception) -> ApiProblem:

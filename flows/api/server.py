@@ -3,6 +3,7 @@
 import uvicorn
 
 from flows.api.app import create_app
+from flows.api.connections import MOST_CONNECTIONS, ImpatientProtocol
 from flows.wiring import Application
 
 _DRAIN_SECONDS = 5
@@ -19,6 +20,9 @@ def server(application: Application, host: str, port: int) -> uvicorn.Server:
         # Query strings and ids of other people's tickets do not belong into a log.
         access_log=False,
         server_header=False,
+        http=ImpatientProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
     return uvicorn.Server(config)

@@ -18,12 +18,15 @@ from pathlib import Path
 from typing import Any, cast
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.certification.boundaries import Fault, Watch
 from flows.certification.faulty_proxy import FaultyProxy
 from flows.certification.watched_actions import Run, disturbed_call, watched_registry
 from flows.examples.driving import Subject, World, caller_of
 from flows.execution import Execution
 from flows.lifecycle import Lifecycle
+from flows.prerequisites import Prerequisites
 from flows.records.keyring import Keyring
 from flows.records.records import Records, Transaction, utc_now
 from flows.records.rows import EffectRow, RequestRow
@@ -147,7 +150,7 @@ def work(job: Job, around: Surroundings) -> None:
     findings = _findings(world, request)
     if job.retries and findings.state == RequestState.ON_HOLD and not findings.must_hold:
         world.lifecycle.retry(request, caller_of(job.example), _WHY)
-        world.to_rest(job.subject.plan, request)
+        world.to_rest(job.subject.plan, request, job.example)
         findings = _findings(world, request)
     records.close()
     written = job.folder / f"{FINDINGS}.new"
@@ -158,10 +161,10 @@ def work(job: Job, around: Surroundings) -> None:
 def _on_its_way(world: World, job: Job) -> str:
     """Order, unless that was done, and bring the request to rest; with `back`, to where it was never ordered."""
     request = world.order(job.subject.plan.model, job.example, _KEY)
-    world.to_rest(job.subject.plan, request)
+    world.to_rest(job.subject.plan, request, job.example)
     if job.back and _state(world, request) is RequestState.FULFILLED:
         world.lifecycle.undo(request, caller_of(job.example), _WHY)
-        world.to_rest(job.subject.plan, request)
+        world.to_rest(job.subject.plan, request, job.example)
     return request
 
 
@@ -178,8 +181,16 @@ def _world(records: Records, registry: Registry, settings: Settings) -> World:
     own = settings.model_copy(
         update={"claim": ClaimSettings(ttl_seconds=_LONG), "worker": WorkerSettings(limit=1, branches=1)}
     )
-    lifecycle, execution = Lifecycle(records, own.public), Execution(records, registry, own)
-    return World(records, registry, lifecycle, execution, _wait_until)
+    return World(
+        records,
+        registry,
+        Lifecycle(records, own.public),
+        Prerequisites(records, registry, own),
+        Approvals(records, own.public),
+        Deadlines(records, own.public),
+        Execution(records, registry, own),
+        _wait_until,
+    )
 
 
 def _wait_until(moment: datetime) -> None:

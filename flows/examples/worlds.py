@@ -12,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.examples.driving import Subject, World
 from flows.examples.stand_ins import Script, StandIns, stand_in_registry
 from flows.examples.virtual_time import VirtualClock, VirtualStop
 from flows.execution import Execution
 from flows.lifecycle import Lifecycle
+from flows.prerequisites import Prerequisites
 from flows.records.keyring import Keyring
 from flows.records.records import Records, utc_now
 from flows.settings import ClaimSettings, Settings, WorkerSettings
@@ -49,6 +52,9 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
                 records,
                 acting,
                 Lifecycle(records, own.public),
+                Prerequisites(records, acting, own, lambda: VirtualStop(clock)),
+                Approvals(records, own.public),
+                Deadlines(records, own.public),
                 Execution(records, acting, own, lambda: VirtualStop(clock)),
                 clock.wait_until,
                 begin,
@@ -69,6 +75,9 @@ def real(registry: Registry, settings: Settings) -> Iterator[World]:
                 records,
                 registry,
                 Lifecycle(records, settings.public),
+                Prerequisites(records, registry, settings),
+                Approvals(records, settings.public),
+                Deadlines(records, settings.public),
                 Execution(records, registry, settings),
                 lambda moment: time.sleep(max((moment - utc_now()).total_seconds(), 0.0)),
             )

@@ -1,11 +1,11 @@
 """Tasks of people: what is asked of whom, until when, and what came of it. Each has its notes, its history."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from sqlalchemy import Connection, and_, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, update
 
 from flows.records.errors import Conflict, NotFound
 from flows.records.reading import each, one, select_rows
@@ -17,6 +17,11 @@ _SEALED = ("title", "instructions")
 
 _Rows: TypeAlias = list[TaskRow]  # the class has a method of that name
 _Notes: TypeAlias = list[TaskNote]
+
+
+def asked_of(person: str, teams: Iterable[str]) -> ColumnElement[bool]:
+    """The condition on a task that it is this person's or one of these teams'."""
+    return or_(tasks.c.assignee == person, tasks.c.team.in_(list(teams)))
 
 
 class Tasks:
@@ -68,6 +73,11 @@ class Tasks:
             rows = rows.where(or_(*whose))
         ordered = rows.order_by(tasks.c.due.is_(None), tasks.c.due, tasks.c.created, tasks.c.id)
         return each(TaskRow, self._connection.execute(ordered.limit(wanted.limit)))
+
+    def asks_of(self, request_id: str, person: str, teams: Iterable[str]) -> bool:
+        """Whether the request asks, or has asked, something of this person or of one of the teams."""
+        rows = select(tasks.c.id).where(tasks.c.request_id == request_id, asked_of(person, teams)).limit(1)
+        return self._connection.execute(rows).first() is not None
 
     def late(self, now: datetime, limit: int) -> _Rows:
         """Open tasks whose due time has passed and that nobody was told of, the longest first."""

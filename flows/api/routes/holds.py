@@ -37,7 +37,7 @@ def _problems(*more: str) -> dict[int | str, dict[str, Any]]:
 
 
 @router.post(
-    "/{request_id}:complete",
+    "/{request_id:id}:complete",
     status_code=202,
     responses=_problems("invalid-result"),
     operation_id="completeStep",
@@ -57,7 +57,7 @@ def complete_step(
     return detail_of(request, response, row)
 
 
-@router.post("/{request_id}:skip", status_code=202, responses=_problems(), operation_id="skipStep")
+@router.post("/{request_id:id}:skip", status_code=202, responses=_problems(), operation_id="skipStep")
 def skip_step(
     request_id: RequestId,
     body: StepSkip,
@@ -74,7 +74,7 @@ def skip_step(
 
 
 @router.post(
-    "/{request_id}:fix",
+    "/{request_id:id}:fix",
     status_code=202,
     responses=_problems("invalid-inputs", "not-eligible"),
     operation_id="fixRequest",
@@ -93,7 +93,7 @@ def fix_request(
     return detail_of(request, response, row)
 
 
-@router.post("/{request_id}:assign", responses=_problems(), operation_id="assignHold")
+@router.post("/{request_id:id}:assign", responses=_problems(), operation_id="assignHold")
 def assign_hold(
     request_id: RequestId,
     body: HoldAssignment,

@@ -1,27 +1,30 @@
 """Orders, and what became of them."""
 
-import hashlib
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from flows.api.authentication import AuthenticatedCaller
-from flows.api.details import RequestId, detail_of, known_form
+from flows.api.details import IfMatch, RequestId, detail_of, known_form, version_in
 from flows.api.documentation import problems
 from flows.api.guarded_route import GuardedRoute
-from flows.api.pages import PageLimit, PageToken, unknown_token
+from flows.api.order_shapes import Verdict, WantedRequests
+from flows.api.ordering import order_of
+from flows.api.pages import unknown_token
+from flows.api.problems import problem_of
 from flows.api.service import application_of, views_for
-from flows.api.shapes import Accepted, Beneficiary, NewOrder, RequestDetail, RequestPage, SourceShape, Why, WhyBack
-from flows.lifecycle import Order, Source
+from flows.api.shapes import Accepted, NewOrder, RequestDetail, RequestPage, Why, WhyBack
+from flows.api.waiting import preferred_wait, wait_until
+from flows.errors import RequestRefused
 from flows.records.errors import InvalidCursor
 from flows.records.records import Transaction
-from flows.records.rows import Person, RequestFilter, RequestRow
+from flows.records.rows import RequestFilter, RequestRow
 from flows.records.states import RequestState
-from request_models.json_values import canonical_json
+from flows.wiring import Application
 
 router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=GuardedRoute)
 
-_STORABLE = r"^[^\x00]*$"
 _PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
 
 
@@ -31,6 +34,11 @@ _PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
     responses={
         202: {
             "description": "Accepted: the order is durable.",
+            "headers": {"Location": {"description": "Where the request is read.", "schema": {"type": "string"}}},
+        },
+        200: {
+            "model": RequestDetail,
+            "description": "Accepted, and with `Prefer: wait` it ended meanwhile, or it needs a person.",
             "headers": {"Location": {"description": "Where the request is read.", "schema": {"type": "string"}}},
         },
         **problems(
@@ -43,13 +51,16 @@ _PRINTABLE = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"
             "invalid-request",
             "invalid-inputs",
             "idempotency-mismatch",
+            "ordered-before",
+            "not-eligible",
             "refused",
             "unavailable",
         ),
     },
+    response_model=Accepted,
     operation_id="createRequest",
 )
-def create_request(
+async def create_request(
     order: NewOrder,
     request: Request,
     response: Response,
@@ -63,16 +74,57 @@ def create_request(
             description="Any text of yours, new for each order; with the same body it gives the first answer again.",
         ),
     ] = None,
-) -> Accepted:
+    prefer: Annotated[
+        str | None,
+        Header(max_length=200, description="`wait=N`: answer when it has ended or needs a person, or after N seconds."),
+    ] = None,
+) -> Any:
     """Order. What is accepted is durable and will be worked on, whatever is down behind us at the moment."""
     application = application_of(request)
-    submission = application.lifecycle.submit(_order(order, idempotency_key), caller)
-    state = submission.request.state
-    if not submission.created:
-        state = application.records.read(lambda tx: _accepted_state(tx, submission.request))
-    accepted = views_for(request).accepted(submission.request, state)
-    response.headers["Location"] = accepted.links.self
-    return accepted
+    submission = await run_in_threadpool(application.lifecycle.submit, order_of(order, idempotency_key), caller)
+    row, views = submission.request, views_for(request)
+    response.headers["Location"] = views.request_url(row.id)
+    seconds, room = preferred_wait(prefer), request.app.state.waiting_room
+    if seconds and not room.full:
+        with room.place():
+            row = await wait_until(_is_settled, lambda: run_in_threadpool(_look, application, row.id), seconds)
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+        if _is_settled(row):
+            response.status_code = 200
+            return await run_in_threadpool(detail_of, request, response, row)
+    state = row.state
+    if not seconds and not submission.created:
+        state = await run_in_threadpool(lambda: application.records.read(lambda tx: _accepted_state(tx, row)))
+    return views.accepted(row, state)
+
+
+@router.post(
+    ":validate",
+    responses=problems(
+        "malformed-json",
+        "unauthenticated",
+        "not-allowed",
+        "too-large",
+        "not-json",
+        "invalid-request",
+        "unavailable",
+    ),
+    operation_id="validateRequest",
+)
+def validate_request(order: NewOrder, request: Request, caller: AuthenticatedCaller) -> Verdict:
+    """Whether an order would be accepted, and what is wrong. Nothing is recorded, no prerequisite is read."""
+    try:
+        judged = application_of(request).lifecycle.validate(order_of(order, None), caller)
+    except RequestRefused as refusal:
+        return Verdict(valid=False, model=order.model, problem=problem_of(refusal, "/v1/requests"))
+    return Verdict(
+        valid=True,
+        model=judged.plan.model,
+        model_version=judged.publication.version,
+        inputs={name: None if name in judged.plan.secret_inputs else value for name, value in judged.inputs.items()},
+        starts=judged.start,
+        due=judged.due,
+    )
 
 
 @router.get(
@@ -81,23 +133,24 @@ def create_request(
     operation_id="listRequests",
 )
 def list_requests(
-    request: Request,
-    caller: AuthenticatedCaller,
-    state: Annotated[RequestState | None, Query(description="Only requests in this state.")] = None,
-    model: Annotated[
-        str | None, Query(max_length=200, pattern=_STORABLE, description="Only requests for this model.")
-    ] = None,
-    text: Annotated[
-        str | None, Query(max_length=200, pattern=_STORABLE, description="Part of an id or of a person's name.")
-    ] = None,
-    limit: PageLimit = 50,
-    page_token: PageToken = None,
+    request: Request, caller: AuthenticatedCaller, wanted: Annotated[WantedRequests, Query()]
 ) -> RequestPage:
-    """Requests, newest first: those the caller ordered or benefits from; all of them with `requests:read:all`."""
+    """Requests, newest first: those the caller ordered, benefits from or has tasks of; all with `requests:read:all`."""
     application = application_of(request)
-    wanted = RequestFilter(state=state, model=model, text=text or None, after_cursor=page_token, limit=limit)
+    chosen = RequestFilter(
+        state=wanted.state,
+        model=wanted.model,
+        requester=wanted.requester,
+        source_system=wanted.source_system,
+        source_id=wanted.source_id,
+        submitted_from=wanted.submitted_from,
+        submitted_before=wanted.submitted_before,
+        text=wanted.text or None,
+        after_cursor=wanted.page_token,
+        limit=wanted.limit,
+    )
     try:
-        page = application.lifecycle.list(wanted, caller)
+        page = application.lifecycle.list(chosen, caller)
     except InvalidCursor:
         raise unknown_token() from None
     views = views_for(request)
@@ -109,7 +162,7 @@ def list_requests(
 
 
 @router.get(
-    "/{request_id}",
+    "/{request_id:id}",
     responses=problems("unauthenticated", "not-allowed", "unknown-request", "unavailable"),
     operation_id="getRequest",
 )
@@ -127,6 +180,7 @@ _ACTING = problems(
     "not-allowed",
     "unknown-request",
     "wrong-state",
+    "changed-meanwhile",
     "too-large",
     "not-json",
     "invalid-request",
@@ -134,70 +188,71 @@ _ACTING = problems(
 )
 
 
-@router.post("/{request_id}:retry", status_code=202, responses=_ACTING, operation_id="retryRequest")
+@router.post("/{request_id:id}:retry", status_code=202, responses=_ACTING, operation_id="retryRequest")
 def retry_request(
-    request_id: RequestId, body: Why, request: Request, response: Response, caller: AuthenticatedCaller
+    request_id: RequestId,
+    body: Why,
+    request: Request,
+    response: Response,
+    caller: AuthenticatedCaller,
+    if_match: IfMatch = None,
 ) -> RequestDetail:
     """Run a request that is on hold again from its failed step; what is done stays done. Needs `requests:act`.
 
     One whose undo is on hold goes on being undone.
     """
-    row = application_of(request).lifecycle.retry(known_form(request_id), caller, body.why)
+    row = application_of(request).lifecycle.retry(known_form(request_id), caller, body.why, version_in(if_match))
     return detail_of(request, response, row)
 
 
-@router.post("/{request_id}:cancel", status_code=202, responses=_ACTING, operation_id="cancelRequest")
+@router.post("/{request_id:id}:cancel", status_code=202, responses=_ACTING, operation_id="cancelRequest")
 def cancel_request(
-    request_id: RequestId, body: WhyBack, request: Request, response: Response, caller: AuthenticatedCaller
+    request_id: RequestId,
+    body: WhyBack,
+    request: Request,
+    response: Response,
+    caller: AuthenticatedCaller,
+    if_match: IfMatch = None,
 ) -> RequestDetail:
     """Cancel a request: what runs is stopped, what was done is taken back. Needs `requests:act`.
 
     Possible in any state before the end; cancelling again gives the same answer. `undo.left_over` names what was not
     taken back; unless that is left on purpose the request is on hold then, for a person.
     """
-    row = application_of(request).lifecycle.cancel(known_form(request_id), caller, body.why, leaves=body.leave)
+    row = application_of(request).lifecycle.cancel(
+        known_form(request_id), caller, body.why, leaves=body.leave, version=version_in(if_match)
+    )
     return detail_of(request, response, row)
 
 
-@router.post("/{request_id}:undo", status_code=202, responses=_ACTING, operation_id="undoRequest")
+@router.post("/{request_id:id}:undo", status_code=202, responses=_ACTING, operation_id="undoRequest")
 def undo_request(
-    request_id: RequestId, body: WhyBack, request: Request, response: Response, caller: AuthenticatedCaller
+    request_id: RequestId,
+    body: WhyBack,
+    request: Request,
+    response: Response,
+    caller: AuthenticatedCaller,
+    if_match: IfMatch = None,
 ) -> RequestDetail:
     """Take back all that a request did: one on hold has failed then, one fulfilled is cancelled. `requests:act`."""
-    row = application_of(request).lifecycle.undo(known_form(request_id), caller, body.why, leaves=body.leave)
+    row = application_of(request).lifecycle.undo(
+        known_form(request_id), caller, body.why, leaves=body.leave, version=version_in(if_match)
+    )
     return detail_of(request, response, row)
 
 
-def _order(order: NewOrder, idempotency_key: str | None) -> Order:
-    return Order(
-        model=order.model,
-        inputs=order.inputs,
-        requested_for=_beneficiary(order.requested_for),
-        source=_source(order.source),
-        channel="api",
-        idempotency_key=idempotency_key,
-        # Of what the body says, not of its bytes: a client may write its members in another order when it repeats.
-        body_digest=hashlib.sha256(canonical_json(order.model_dump(mode="json", exclude_unset=True))).hexdigest(),
-    )
+def _is_settled(row: RequestRow) -> bool:
+    return row.state.ended or row.state in {RequestState.ON_HOLD, RequestState.AWAITING_APPROVAL}
 
 
-def _beneficiary(given: str | Beneficiary | None) -> Person | None:
-    match given:
-        case None:
-            return None
-        case str():
-            return Person(id=given)
-        case Beneficiary():
-            return Person(
-                id=given.id, name=given.name, email=given.email, groups=tuple(given.groups), manager=given.manager
-            )
-
-
-def _source(given: SourceShape | None) -> Source | None:
-    return None if given is None else Source(system=given.system, id=given.id, url=given.url)
+def _look(application: Application, request_id: str) -> RequestRow:
+    row = application.records.read(lambda tx: tx.requests.get(request_id))
+    assert row is not None, "a request is never deleted"
+    return row
 
 
 def _accepted_state(tx: Transaction, request: RequestRow) -> RequestState:
     """The state an order was answered with, although it has moved on since: a repeated answer is the first one."""
-    reached = [event.to_state for event in tx.audit.of(request.id) if event.to_state is not None]
-    return next((state for state in reached if state is not RequestState.VALIDATING), request.state)
+    events = tx.audit.of(request.id)
+    at_once = [event.to_state for event in events if event.at == request.submitted and event.to_state is not None]
+    return at_once[-1] if at_once else request.state

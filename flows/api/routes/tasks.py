@@ -64,7 +64,7 @@ def list_tasks(
 
 
 @router.get(
-    "/{task_id}",
+    "/{task_id:id}",
     responses=problems("unauthenticated", "not-allowed", "unknown-task", "unavailable"),
     operation_id="getTask",
 )
@@ -74,7 +74,7 @@ def get_task(task_id: TaskId, request: Request, response: Response, caller: Auth
 
 
 @router.post(
-    "/{task_id}:complete",
+    "/{task_id:id}:complete",
     responses=_problems("wrong-state", "changed-meanwhile", "invalid-result"),
     operation_id="completeTask",
 )
@@ -95,7 +95,7 @@ def complete_task(
 
 
 @router.post(
-    "/{task_id}:assign",
+    "/{task_id:id}:assign",
     responses=_problems("wrong-state", "changed-meanwhile"),
     operation_id="assignTask",
 )
@@ -115,7 +115,7 @@ def assign_task(
     return _answer(request, response, assigned)
 
 
-@router.post("/{task_id}:comment", responses=_problems(), operation_id="commentTask")
+@router.post("/{task_id:id}:comment", responses=_problems(), operation_id="commentTask")
 def comment_task(
     task_id: TaskId, body: TaskComment, request: Request, response: Response, caller: AuthenticatedCaller
 ) -> TaskShape:

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -114,24 +115,37 @@ def prepared_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return state
 
 
-@pytest.fixture
-def api(tmp_path: Path, prepared_state: Path) -> Iterator[Api]:
-    shutil.copytree(prepared_state, tmp_path / "state")
-    settings = load_settings(state=tmp_path / "state", api={"public_url": "https://orderly.example.org"})
+@contextmanager
+def serving(state: Path, **changes: Any) -> Iterator[Api]:
+    """A server over a state folder, with a model to order; `changes` are settings."""
+    settings = load_settings(state=state, api={"public_url": "https://orderly.example.org"}, **changes)
     with Application.open(settings) as application, socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        serving = server(application, "127.0.0.1", 0)
-        thread = threading.Thread(target=serving.run, kwargs={"sockets": [listener]})
+        running = server(application, "127.0.0.1", 0)
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
         thread.start()
         served = Api(f"http://127.0.0.1:{listener.getsockname()[1]}", application)
         try:
-            wait_until("the server has started", lambda: serving.started)
+            wait_until("the server has started", lambda: running.started)
             served.publish(make_plan())
             yield served
         finally:
             served.close()
-            serving.should_exit = True
+            running.should_exit = True
             thread.join()
+
+
+@pytest.fixture
+def serve() -> Callable[..., "AbstractContextManager[Api]"]:
+    """Serves a state folder, with settings of the test's own."""
+    return serving
+
+
+@pytest.fixture
+def api(tmp_path: Path, prepared_state: Path) -> Iterator[Api]:
+    shutil.copytree(prepared_state, tmp_path / "state")
+    with serving(tmp_path / "state") as served:
+        yield served
 
 
 @pytest.fixture
@@ -154,6 +168,12 @@ def nothing_recorded(api: Api, anna: httpx.Client) -> Callable[[], None]:
 def make_plan_fixture() -> Callable[..., Plan]:
     """Makes a plan; `model` and `title` may be given."""
     return make_plan
+
+
+@pytest.fixture
+def orderly_program() -> Path:
+    """The installed command."""
+    return ORDERLY
 
 
 @pytest.fixture
