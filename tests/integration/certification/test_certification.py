@@ -12,7 +12,7 @@ import pytest
 from flows.certification.boundaries import Boundary, Watch, all_boundaries, passed
 
 CATALOGUE = Path(__file__).parents[3] / "request_models" / "catalogue"
-SAMPLES = {"project-bucket": 24, "linux-account": 5, "project-space": 5}
+SAMPLES = {"project-bucket": 12, "linux-account": 3, "project-space": 3}
 """How many boundaries are tried in CI, where not all can be: a runbook takes seconds. By default 12."""
 
 LIAR = """
