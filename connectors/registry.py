@@ -92,6 +92,13 @@ class KnowingHosts(Protocol):
     def host_groups(self) -> Iterable[str]: ...
 
 
+@runtime_checkable
+class Preparing(Protocol):
+    """A connector that can read beforehand what calls of some of its actions need, without connecting to anything."""
+
+    def prepare(self, names: Iterable[str]) -> None: ...
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where a connector comes from, in words, and how its factory is loaded."""
@@ -155,6 +162,16 @@ class Registry:
         if isinstance(connector, Pinning):
             return connector.pinned(name, content)
         raise UnknownAction(name, [], self.connectors)
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Read beforehand what calls of these actions need. Nothing is connected to; what is unknown is passed over."""
+        by_connector: dict[str, list[str]] = {}
+        for name in names:
+            by_connector.setdefault(name.partition(".")[0], []).append(name)
+        for system, theirs in by_connector.items():
+            connector: object = self._connectors.get(system)
+            if isinstance(connector, Preparing):
+                connector.prepare(theirs)
 
     def suggestions(self, name: str) -> list[str]:
         """The nearest names there are, the best first; empty when nothing is near."""

@@ -16,6 +16,8 @@ from request_models.json_values import JsonValue
 from request_models.plan import Eligible, Expression, Plan
 from request_models.secrecy import secret_pointers
 
+_LONGEST_LOCK = 200
+
 ScopeOf = Callable[[Mapping[str, JsonValue]], Scope]
 """What expressions see, given the inputs."""
 
@@ -84,6 +86,28 @@ def frozen_values(plan: Plan, scope: Scope) -> dict[str, JsonValue]:
 def secret_values(plan: Plan) -> list[str]:
     """Pointers to what may be secret in the model's `values`."""
     return [f"/{value.name}{pointer}" for value in plan.values for pointer in secret_pointers(value.value)]
+
+
+def lock_names(plan: Plan, scope: Scope) -> tuple[str, ...]:
+    """What the request is to lock while it runs. Raises InvalidInputs when that cannot be told."""
+    names: list[str] = []
+    for number, lock in enumerate(plan.locks):
+        try:
+            name = render(lock, scope)
+        except ExpressionError as error:
+            raise _no_lock(plan, number, str(error)) from None
+        if isinstance(name, Omitted):
+            continue
+        if not isinstance(name, str) or not name.strip():
+            raise _no_lock(plan, number, "the name of a lock must be a text that is not empty")
+        if len(name) > _LONGEST_LOCK:
+            raise _no_lock(plan, number, f"the name of a lock may have {_LONGEST_LOCK} characters, not {len(name)}")
+        names.append(name)
+    return tuple(names)
+
+
+def _no_lock(plan: Plan, number: int, why: str) -> InvalidInputs:
+    return InvalidInputs(plan.model, (InputFault("", f"lock-{number}", why),))
 
 
 def refuse_ineligible(plan: Plan, scope: Scope) -> None:

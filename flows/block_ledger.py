@@ -86,9 +86,15 @@ class BlockLedger:
         return tx.secrets.seal(self._id, f"blocks{place}[{item_key}]", pairs, found)
 
     def _read(self, tx: Transaction) -> dict[tuple[str, str], Decision]:
-        return {(row.place, row.item_key): self._decision(tx, row) for row in tx.blocks.all(self._id)}
+        return decisions_of(tx, self._id)
 
-    def _decision(self, tx: Transaction, row: BlockRow) -> Decision:
-        pairs = [] if row.items is None else cast(list[tuple[str, JsonValue]], tx.secrets.reveal(self._id, row.items))
-        ended = None if row.state is StepState.STARTED else row.state
-        return Decision(row.when_value, tuple((str(key), item) for key, item in pairs), ended, row.message)
+
+def decisions_of(tx: Transaction, request_id: str) -> dict[tuple[str, str], Decision]:
+    """What the blocks of a request decided, by place and the key of the item, secrets revealed."""
+    return {(row.place, row.item_key): _decision(tx, row) for row in tx.blocks.all(request_id)}
+
+
+def _decision(tx: Transaction, row: BlockRow) -> Decision:
+    pairs = [] if row.items is None else cast(list[tuple[str, JsonValue]], tx.secrets.reveal(row.request_id, row.items))
+    ended = None if row.state is StepState.STARTED else row.state
+    return Decision(row.when_value, tuple((str(key), item) for key, item in pairs), ended, row.message)

@@ -3,8 +3,8 @@
 The order and the intent of the step's effect are one transaction, and the effect's token is the Idempotency-Key: after
 a crash the child is there or it is not, and it is found again by its parent.
 
-Undo: `child_of` gives the request that a step ordered. Whoever takes the step back cancels or undoes that request and
-waits for its end, which wakes the parent as any end of a child does.
+Undo: whoever takes the step back cancels or undoes that request and waits for its end (`child_undo`), which wakes the
+parent as any end of a child does.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from flows.errors import RequestRefused
 from flows.lifecycle import CREATE, FOR_OTHERS, Caller, Lifecycle, Order
 from flows.records.records import Transaction
-from flows.records.rows import Person, RequestRow
+from flows.records.rows import EffectRow, Person, RequestRow
 from flows.records.states import EffectState
 from request_models.json_values import JsonValue, escape_pointer
 
@@ -28,6 +28,11 @@ def child_of(tx: Transaction, request_id: str, path: str, item_key: str = "") ->
     effect = tx.effects.current(request_id, path, item_key)
     if effect is None or effect.state is EffectState.UNDONE:
         return None
+    return ordered_by(tx, effect)
+
+
+def ordered_by(tx: Transaction, effect: EffectRow) -> RequestRow | None:
+    """The request that was ordered with the token of an effect, whatever became of it; None if none was."""
     ordered = tx.idempotency.find(ORDERING, str(effect.token))
     return None if ordered is None else tx.requests.get(ordered.request_id)
 

@@ -1,6 +1,6 @@
 """What the blocks of a plan decide, once, and how they end: the terms in which the walk speaks to the record."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,10 +18,24 @@ class Decision:
     message: str = ""
 
 
-class Decisions(Protocol):
-    """The record of what blocks decided and how they ended."""
+class Decided(Protocol):
+    """What blocks decided so far."""
 
     def recorded(self, place: str, item_key: str) -> Decision | None: ...
+
+
+@dataclass(frozen=True)
+class KnownDecisions:
+    """What blocks had decided at one moment, by place and the key of the item."""
+
+    known: Mapping[tuple[str, str], Decision]
+
+    def recorded(self, place: str, item_key: str) -> Decision | None:
+        return self.known.get((place, item_key))
+
+
+class Decisions(Decided, Protocol):
+    """The record of what blocks decided and how they ended."""
 
     def record(self, place: str, item_key: str, decision: Decision) -> Decision: ...
 

@@ -6,6 +6,7 @@ after a crash or a lost answer gives the same run, and no other run can pass for
 
 import itertools
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 
 from flows.dispatch_keys import new_key
+from flows.lock_queue import may_be_dispatched
 from flows.outbox_kinds import DISPATCH, RETRY, SUPERSEDED
 from flows.publishing import RETIRED, deploy, ensure_work_pool, find_deployment, is_as_published, mark_retired
 from flows.records.records import Records, Transaction
@@ -51,6 +53,8 @@ _RUNNABLE = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, Request
 _AT_ONCE = 50
 _PAGE = 200
 _LONGEST_BACK_OFF = 5.0
+_BUSY_BACK_OFF = 0.2
+_INSISTING_SECONDS = (0.03, 0.06, 0.12)
 _REFUSED_BACK_OFF = 60.0
 _LONGEST_NAME = 60
 
@@ -59,6 +63,10 @@ _logger = logging.getLogger(__name__)
 
 class PrefectUnavailable(Exception):
     """Prefect does not answer, or says that it cannot now; the same call may succeed later."""
+
+
+class PrefectBusy(PrefectUnavailable):
+    """Prefect answers, and says that it cannot now; what else there is may be tried."""
 
 
 class PrefectRefused(Exception):
@@ -190,8 +198,16 @@ class FlowRuns:
 class Dispatcher:
     """Delivers what the outbox holds for Prefect."""
 
-    def __init__(self, records: Records, flow_runs: FlowRuns, clock: Callable[[], datetime] | None = None) -> None:
+    def __init__(
+        self,
+        records: Records,
+        flow_runs: FlowRuns,
+        clock: Callable[[], datetime] | None = None,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`announce` is called when Prefect has something new for its workers to run."""
         self._records = records
+        self._announce = announce
         self._flow_runs = flow_runs
         self._clock = clock or (lambda: datetime.now(UTC))
 
@@ -214,7 +230,10 @@ class Dispatcher:
         """Deliver one message; false when Prefect does not answer, so that the others need not be tried."""
         try:
             if message.request_id is not None:
-                deliver(message.request_id, message)
+                _insist(lambda: deliver(str(message.request_id), message))
+        except PrefectBusy as error:
+            self._defer(message, str(error), min(_LONGEST_BACK_OFF, _BUSY_BACK_OFF * 2 ** min(message.attempts, 10)))
+            return True
         except PrefectUnavailable as error:
             self._defer(message, str(error), min(_LONGEST_BACK_OFF, 0.5 * 2 ** min(message.attempts, 10)))
             return False
@@ -236,6 +255,7 @@ class Dispatcher:
         flow_run_id = self._flow_runs.create(
             prepared.request, prepared.key, prepared.deployed, retired=prepared.retired
         )
+        self._announce()
         self._records.run(lambda tx: _remember(tx, request_id, flow_run_id, prepared.key))
 
     def _retry(self, request_id: str) -> None:
@@ -249,6 +269,7 @@ class Dispatcher:
             )
         elif run.final or run.type == "PAUSED":
             self._flow_runs.retry(run.id)
+            self._announce()
 
     def _supersede(self, request_id: str, message: OutboxRow) -> None:
         """Have a run that would sleep or start for nothing end; one that works ends by itself, one that ended stays."""
@@ -258,6 +279,18 @@ class Dispatcher:
             request = self._records.read(lambda tx: tx.requests.get(request_id))
             why = "" if request is None else request.state_reason
             self._flow_runs.show(run.id, "cancelled", "Cancelled", f"{why} This run has nothing more to do.".strip())
+
+
+def _insist(work: Callable[[], None]) -> None:
+    """Do it, again where Prefect was busy: on SQLite two writes that meet are answered 503, and the next one passes."""
+    for pause in _INSISTING_SECONDS:
+        try:
+            work()
+        except PrefectBusy:
+            time.sleep(pause)
+        else:
+            return
+    work()
 
 
 @dataclass(frozen=True)
@@ -272,6 +305,8 @@ def _prepare(tx: Transaction, request_id: str) -> _Prepared | None:
     """Have a key for the dispatch on record; None when there is nothing to dispatch (any more)."""
     request = tx.requests.get_for_update(request_id)
     if request is None or request.state not in _RUNNABLE or request.flow_run_id is not None:
+        return None
+    if not may_be_dispatched(tx, request):
         return None
     key = request.dispatch_key or new_key(request_id)
     if key != request.dispatch_key:
@@ -330,7 +365,7 @@ def _answering() -> Iterator[None]:
         yield
     except httpx.HTTPStatusError as error:
         if error.response.status_code == httpx.codes.TOO_MANY_REQUESTS or error.response.is_server_error:
-            raise PrefectUnavailable(f"Prefect answered {error.response.status_code}") from error
+            raise PrefectBusy(f"Prefect answered {error.response.status_code}") from error
         raise PrefectRefused(str(error)) from error
     except httpx.TransportError as error:
         raise PrefectUnavailable(f"Prefect does not answer: {str(error) or type(error).__name__}") from error

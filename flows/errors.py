@@ -103,6 +103,40 @@ class TaskClosed(OrderlyError):
         self.task_id = task_id
 
 
+class CannotAsk(RequestRefused):
+    """An approval that the model wants cannot be asked: nobody may decide it, or its words cannot be made."""
+
+
+class ApprovalNotFound(OrderlyError):
+    """No such approval, or it is not the caller's to see; the two look the same on purpose."""
+
+    def __init__(self, approval_id: str) -> None:
+        super().__init__(f"There is no approval {approval_id!r} that you may see.")
+        self.approval_id = approval_id
+
+
+class ApprovalClosed(OrderlyError):
+    """The approval is not open any more."""
+
+    def __init__(self, approval_id: str, state: str, by: str) -> None:
+        said = f", by {by}" if by else ""
+        super().__init__(f"The approval {approval_id} is {state}{said}; nothing is to be decided any more.")
+        self.approval_id = approval_id
+
+
+class OtherDigest(OrderlyError):
+    """The decision names another digest than that of what would be done now."""
+
+    def __init__(self, named: str, now: str) -> None:
+        super().__init__(
+            f"You decided on {named[:12]}..., but what would be done now is {now[:12]}.... Look again, then decide."
+        )
+
+
+class MayNotDecide(OrderlyError):
+    """The caller may not decide this approval; the message says by which rule."""
+
+
 class InvalidResult(OrderlyError):
     """What a person gave as the result of a task or step is not of the type it must have."""
 

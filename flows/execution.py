@@ -13,16 +13,22 @@ from typing import Literal, Self
 
 from connectors.registry import Registry
 from flows.block_ledger import BlockLedger
+from flows.child_undo import Asked, ChildUndo
 from flows.claim_upkeep import ClaimUpkeep
+from flows.correcting import apply_correction
 from flows.engine_ledger import EngineLedger
 from flows.engine_steps import EngineStep
-from flows.frames import ROOT, Frame
+from flows.frames import PREREQUISITES, ROOT, Frame
+from flows.gates import Gates
 from flows.holder import make_way, this_process
 from flows.lifecycle import Lifecycle
+from flows.lock_queue import LOOK_AGAIN, refuse, take_locks
 from flows.masking import pointers_holding, secret_texts
 from flows.outputs import rendered_outputs, secret_outputs
+from flows.prerequisites import prerequisite_report
 from flows.proof import Proof
 from flows.reached import Steps
+from flows.records.corrections import CorrectionRow
 from flows.records.errors import NotFound
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim, EffectRow, LeftOver, RequestRow, UndoRow
@@ -153,6 +159,8 @@ class Execution:
         if claim is None:
             return Wait("Another process has just taken this request; waiting for it.", seconds=1.0)
         session = Session.begin(self._records, self._registry, self._settings, claim, flow_run, self._new_stop())
+        if isinstance(session, Suspend | End):
+            return session
         # Somebody may have cancelled it between the look and the claim: then it is decided anew.
         return self.enter(request.id, flow_run) if session is None else Proceed(session)
 
@@ -196,15 +204,16 @@ class Session:
         claim: Claim,
         flow_run: FlowRunIdentity,
         stop: threading.Event,
-    ) -> Self | None:
+    ) -> Self | Suspend | End | None:
         """Record that the request runs, and what an earlier holder left unknown. Raises ClaimLost.
 
         `stop` is set when the claim is lost, or when nothing more is to be begun.
 
-        None, with the claim given back, when the request is not the flow run's to run any more.
+        None, with the claim given back, when the request is not the flow run's to run any more; how the run goes on,
+        when the request has to wait for its locks first.
         """
 
-        def write(tx: Transaction) -> tuple[RequestRow, Plan, UndoRow | None] | None:
+        def write(tx: Transaction) -> tuple[RequestRow, Plan, UndoRow | None] | Suspend | End | None:
             request = tx.requests.get_for_update(claim.request_id)
             if request is None:
                 raise NotFound("request", claim.request_id)
@@ -219,16 +228,26 @@ class Session:
                 tx.requests.set_wake_at(request.id, None, epoch=claim.epoch)
             tx.effects.mark_open_unknown(request.id, claim.epoch)
             tx.steps.abandon_attempts(request.id, claim.epoch, "its process ended before it had an answer")
+            parked = _parked(tx, request, undo, claim)
+            if parked is not None:
+                return parked
             return request, tx.plans.get(request.plan_digest), undo
 
         begun = records.run(write)
-        return None if begun is None else cls(records, registry, settings, claim, *begun, stop)
+        if begun is None or isinstance(begun, Suspend | End):
+            return begun
+        return cls(records, registry, settings, claim, *begun, stop)
 
     def walk(self, run: Callable[[Unit], StepReport]) -> Passage:
         """Go through the plan, from wherever the request stands; `run` runs one step, `run_step` as a rule.
 
         A request that is being undone goes the way back.
         """
+        pending = self._records.read(lambda tx: tx.corrections.pending(self.request.id))
+        if pending is not None and self._undo is None:
+            passage = self._correct(pending, run)
+            if not passage.goes_on:
+                return passage
         blocks = BlockLedger(self._records, self._claim)
         reached = Steps(self._frames, blocks)
         if self._undo is not None:
@@ -240,9 +259,39 @@ class Session:
             undone = self._undoing(run).take_back(reached.within(block, frame, place))
             return undone.passage, named(undone.left_over)
 
-        most = self._settings.worker.branches
-        passage = Walk(self.plan, self._frames, blocks, run, take_back, self._upkeep.stop, most).whole()
+        gates = Gates(self._records, self._claim, self.plan, self._frames)
+        passage = self._prerequisites(run)
+        if passage.goes_on:
+            passage = gates.begin()
+        if passage.goes_on:
+            stop, most = self._upkeep.stop, self._settings.worker.branches
+            walk = Walk(self.plan, self._frames, blocks, run, take_back, stop, most, gates.pass_to)
+            passage = walk.whole()
         return passage if not passage.goes_on else self._verify(run)
+
+    def _correct(self, correction: CorrectionRow, run: Callable[[Unit], StepReport]) -> Passage:
+        """Take back what depends on corrected inputs, with the inputs as they were, and then have the new ones hold."""
+        concerned = frozenset(correction.steps)
+        reached = Steps(self._frames, BlockLedger(self._records, self._claim)).of(self.plan)
+        undone = self._undoing(run).take_back([one for one in reached if one.key in concerned])
+        if undone.passage.goes_on and undone.left_over:
+            why = f"Not all that depends on the corrected inputs was taken back: {named(undone.left_over)}."
+            return Passage((StepReport("correction", StepState.FAILED, message=why),))
+        if undone.passage.goes_on:
+            self.request = self._records.run(lambda tx: apply_correction(tx, correction, self._claim.epoch))
+            self._frames = self._records.read(
+                lambda tx: request_frames(tx, self.plan, self.request, self._settings.public)
+            )
+        return undone.passage
+
+    def _prerequisites(self, run: Callable[[Unit], StepReport]) -> Passage:
+        """Read what has to be read again: corrected inputs make some of what was answered before of no use."""
+        for read in self.plan.prerequisites:
+            if self._frames.entry(ROOT, read.path) is None:
+                passage = passage_of(run(Unit(step_of(read))))
+                if not passage.goes_on:
+                    return passage
+        return PASSED
 
     def _verify(self, run: Callable[[Unit], StepReport]) -> Passage:
         """Look whether reality is as the model wants it. Each time the request was on hold, it is looked at anew."""
@@ -264,7 +313,11 @@ class Session:
         proof = Proof(self._registry, self._records.now, self._settings.step_timeout_seconds, stop)
         ledger = UndoLedger(self._records, self._claim, self.request)
         leaves = self._undo is not None and self._undo.leaves
-        return Undoing(ledger, proof, run, adopt, stop, leaves=leaves)
+        asked = (
+            Asked(WORKER, "a step failed") if self._undo is None else Asked(self._undo.actor, self._undo.why, leaves)
+        )
+        children = ChildUndo(self._records, self._claim, asked)
+        return Undoing(ledger, proof, children, run, adopt, stop, leaves=leaves)
 
     def run_step(self, unit: Unit, log: Callable[[str], None]) -> StepReport:
         """Bring one step to its outcome, or report the one on record. Raises ClaimLost when the request is not ours."""
@@ -275,6 +328,8 @@ class Session:
         supplier = self.plan.supplier_of((undoes.forward if undoes else unit).step.path)
         if unit.step.uses in ENGINE_SPECS:
             return self._run_engine_step(unit, supplier, undoes, log)
+        if unit.step.path.startswith(PREREQUISITES):
+            return self._run_prerequisite(unit, supplier, log)
         ledger = StepLedger(self._records, self._claim, self.request, unit.step, unit.frame.key, supplier)
         report = StepRun(
             unit.step,
@@ -285,6 +340,19 @@ class Session:
             log=log,
             stop=self._upkeep.stop,
         ).report()
+        return self._told(unit, report, ledger)
+
+    def _run_prerequisite(self, unit: Unit, supplier: str | None, log: Callable[[str], None]) -> StepReport:
+        ledger = EngineLedger(self._records, self._claim, self.request, unit.step, supplier=supplier)
+        report = prerequisite_report(
+            unit.step,
+            ledger,
+            self._registry,
+            scope=lambda: self._frames.scope(ROOT),
+            timeout_seconds=self._settings.step_timeout_seconds,
+            log=log,
+            stop=self._upkeep.stop,
+        )
         return self._told(unit, report, ledger)
 
     def _run_engine_step(
@@ -333,12 +401,14 @@ class Session:
         """Let the worker go; the keeper wakes the request at the earliest moment that something waits for."""
         wake_at = min((pause.until for pause in pauses if pause.until is not None), default=None)
         why, epoch = "; ".join(dict.fromkeys(pause.why for pause in pauses)), self._claim.epoch
+        asks = any(pause.decision for pause in pauses)
+        to = RequestState.AWAITING_APPROVAL if asks else RequestState.WAITING
 
         def wait(tx: Transaction, request: RequestRow) -> Suspend:
             if self._undo is not None:
                 tx.requests.set_wake_at(request.id, wake_at, epoch=epoch)
             else:
-                tx.requests.move(request.id, RequestState.WAITING, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
+                tx.requests.move(request.id, to, actor=WORKER, why=why, epoch=epoch, wake_at=wake_at)
             return Suspend(f"Request {request.id} waits: {why}")
 
         return self._leave(wait)
@@ -417,6 +487,23 @@ def _taken_up(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim:
     actor = PREFECT_UI if pressed else WORKER
     why = "Retry was pressed in Prefect, reason unknown" if pressed else "its flow run started"
     return tx.requests.move(request.id, to, actor=actor, why=why, epoch=claim.epoch)
+
+
+def _parked(tx: Transaction, request: RequestRow, undo: UndoRow | None, claim: Claim) -> Suspend | End | None:
+    """Have a request that does not hold its locks wait for them, its claim given back; None if it holds them."""
+    waiting = take_locks(tx, request)
+    if waiting is None:
+        return None
+    if waiting.for_ever:
+        refuse(tx, request, waiting.why, WORKER, claim.epoch)
+    elif undo is None:
+        tx.requests.move(request.id, RequestState.WAITING, actor=WORKER, why=waiting.why, epoch=claim.epoch)
+    else:
+        tx.requests.set_wake_at(request.id, tx.now() + LOOK_AGAIN, epoch=claim.epoch)
+    tx.claims.release(claim)
+    if waiting.for_ever:
+        return End("failed", "Failed", waiting.why)
+    return Suspend(f"Request {request.id} does not run yet: {waiting.why}")
 
 
 def _is_ours(request: RequestRow, flow_run: FlowRunIdentity) -> bool:

@@ -12,6 +12,9 @@ from typing import Final
 Entry = dict[str, object]
 """What `steps.ID` holds: `state`, and `args` and `result`, or the `items` of a loop."""
 
+PREREQUISITES: Final = "prerequisites."
+"""The paths of prerequisites begin so; what they answered is `facts.ID`."""
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -55,7 +58,7 @@ class Frames:
         with self._lock:
             for around in frame.chain():
                 steps |= self._entries.get(around.key, {})
-        scope = {**self._scope, "steps": steps}
+        scope = {**self._scope, "steps": steps, "facts": _facts(steps)}
         return scope if frame.parent is None else {**scope, "item": frame.item}
 
     def put(self, frame: Frame, path: str, entry: Entry) -> None:
@@ -81,3 +84,11 @@ class Frames:
         """What came of everything in a frame, by name."""
         with self._lock:
             return dict(self._entries.get(frame.key, {}))
+
+
+def _facts(entries: Mapping[str, Entry]) -> dict[str, object]:
+    return {
+        path.removeprefix(PREREQUISITES): entry["result"]
+        for path, entry in entries.items()
+        if path.startswith(PREREQUISITES) and "result" in entry
+    }

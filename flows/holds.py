@@ -55,8 +55,12 @@ def hold_of(tx: Transaction, request: RequestRow, plan: Plan) -> Hold | None:
         # What it was for is not wanted any more: a retry goes on with the undo.
         choices = (Choice.RETRY, Choice.ASSIGN)
         return Hold(request.state_reason, (), choices, request.hold_team, request.hold_assignee)
+    fix = (Choice.FIX,) if plan.inputs.get("properties") else ()
+    choices = (Choice.RETRY, Choice.UNDO, *fix, Choice.ASSIGN)
+    if tx.corrections.pending(request.id) is not None:
+        # A retry first goes on with taking back what depends on the correction.
+        return Hold(request.state_reason, (), choices, request.hold_team, request.hold_assignee)
     steps, attempts, blocks = tx.steps.all(request.id), tx.steps.attempts(request.id), tx.blocks.all(request.id)
-    choices = (Choice.RETRY, Choice.UNDO, *((Choice.FIX,) if plan.inputs.get("properties") else ()), Choice.ASSIGN)
     return Hold(
         request.state_reason,
         held_steps(plan, steps, attempts, blocks),

@@ -15,6 +15,7 @@ from flows.errors import ChangedMeanwhile, InputFault, InvalidResult, NotPossibl
 from flows.holder import this_process
 from flows.holds import Choice, HeldStep, held_steps
 from flows.lifecycle import ACT, Caller, Lifecycle
+from flows.lock_queue import let_go
 from flows.outbox_kinds import RETRY
 from flows.places import gone_on_without, surrounds
 from flows.records.records import Records, Transaction
@@ -47,7 +48,10 @@ BY_HAND = "by-hand"
 """In place of a flow run's id in the claim that a person's act takes."""
 
 _ASSIGNING = "assigning the hold"
-_ALSO_WHILE_UNDONE = frozenset({_ASSIGNING})
+_LETTING_GO = "letting go of its locks"
+CORRECTING = "correcting its inputs"
+_ALSO_WHILE_UNDONE = frozenset({_ASSIGNING, _LETTING_GO})
+_ALSO_WHILE_CORRECTED = frozenset({_ASSIGNING, _LETTING_GO, CORRECTING})
 
 _LONG_ENOUGH = timedelta(seconds=30)
 
@@ -149,6 +153,15 @@ class Interventions:
 
         return self._act(act, _ASSIGNING, write)
 
+    def let_go_of_locks(self, act: Act) -> RequestRow:
+        """Free the locks of a request on hold for those that wait; a retry takes them again. It counts as a touch."""
+
+        def write(held: Held) -> RequestRow:
+            touch_hold(held.tx, held.request, TouchKind.CLEAN_UP, act.caller.person.id, act.remark)
+            return let_go(held.tx, held.request, act.caller.person.id, act.remark.why)
+
+        return self._act(act, _LETTING_GO, write)
+
     def act(self, act: Act, what: str, write: Callable[[Held], T]) -> T:
         """Do something else to the request on hold, in the same way."""
         return self._act(act, what, write)
@@ -218,11 +231,11 @@ def go_on_from_hold(held: Held, actor: str, why: str) -> RequestRow:
     return row
 
 
-def end_what_waits(held: Held, path: str, item_key: str, actor: str) -> None:
+def end_what_waits(held: Held, path: str, item_key: str, actor: str, why: str = "its step was settled by hand") -> None:
     """End the task or the wait of a step whose outcome was settled otherwise."""
     task = held.tx.tasks.current(held.id, path, item_key)
     if task is not None and task.state is TaskState.OPEN:
-        held.tx.tasks.cancel(task.id, actor, "its step was settled by hand")
+        held.tx.tasks.cancel(task.id, actor, why)
     wait = held.tx.events.waiting(held.id, path, item_key)
     if wait is not None and wait.settled is None:
         held.tx.events.settle(wait.id)
@@ -238,6 +251,11 @@ def _held(tx: Transaction, act: Act, what: str, write: Callable[[Held], T]) -> T
         raise NotPossible(
             f"What request {request.id} did is being taken back, and that is on hold; {what} is of no use any more. "
             "Retry goes on with the undo."
+        )
+    if what not in _ALSO_WHILE_CORRECTED and tx.corrections.pending(request.id) is not None:
+        raise NotPossible(
+            f"The inputs of request {request.id} are corrected, and what depends on them is taken back first, which is "
+            f"on hold; {what} is possible after that. Retry goes on with it, or undo the request."
         )
     if act.version is not None and act.version != request.version:
         raise ChangedMeanwhile(f"The request {request.id}", act.version, request.version)

@@ -8,9 +8,13 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import FrameType
 
+from flows.bells import KEEPER as KEEPER_BELL
+from flows.bells import WORKER, Bell, bell_or_none, ring
 from flows.dispatch import (
     CRASHED,
     DISPATCHED_AGAIN,
@@ -24,6 +28,9 @@ from flows.dispatch import (
 )
 from flows.holder import is_gone
 from flows.incoming_events import forget_old_events
+from flows.keeper_threads import Aside
+from flows.left_runs import LeftRuns
+from flows.lock_queue import let_go_after_hold, say_who_waits
 from flows.outbox_kinds import RETRY
 from flows.people_tasks import mark_overdue
 from flows.publishing import prefect_client
@@ -41,6 +48,7 @@ from flows.records.errors import RecordsUnavailable
 from flows.records.records import Records, Transaction
 from flows.records.rows import RequestRow
 from flows.records.states import RequestState
+from flows.run_limit import hold_what_runs_too_long
 from flows.settings import KeeperSettings, Settings
 from flows.waking import deliver_wakes
 from flows.wiring import Application
@@ -49,7 +57,10 @@ _WATCHED = (RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HO
 _DEPLOYMENTS_EVERY = 30.0
 _TASKS_EVERY = 5.0
 _EVENTS_EVERY = 600.0
+_BOUNDS_EVERY = 5.0
 _WAKES_AT_ONCE = 50
+_READ_AT_ONCE = 8
+_MAILS_AT_ONCE = 2
 
 _logger = logging.getLogger(__name__)
 
@@ -64,13 +75,14 @@ class Keeper:
         settings: KeeperSettings,
         clock: Callable[[], datetime] | None = None,
         seconds: Callable[[], float] = time.monotonic,
+        announce: Callable[[], None] = lambda: None,
     ) -> None:
         self._records = records
         self._flow_runs = flow_runs
         self._settings = settings
         self._clock = clock or (lambda: datetime.now(UTC))
         self._seconds = seconds
-        self._dispatcher = Dispatcher(records, flow_runs, clock)
+        self._dispatcher = Dispatcher(records, flow_runs, clock, announce)
         self._first_seen: dict[Hashable, float] = {}
 
     def dispatch(self) -> None:
@@ -89,6 +101,13 @@ class Keeper:
     def watch_tasks(self) -> None:
         """Record which tasks are overdue."""
         mark_overdue(self._records, self._clock())
+
+    def watch_bounds(self) -> None:
+        """Have nothing run for ever, no lock be kept for ever, and every request that waits for one say for whom."""
+        now, settings = self._clock(), self._settings
+        hold_what_runs_too_long(self._records, now, timedelta(seconds=settings.longest_run_seconds))
+        let_go_after_hold(self._records, now, timedelta(seconds=settings.lock_hold_seconds))
+        say_who_waits(self._records)
 
     def forget_events(self) -> None:
         """Delete events that were kept long enough."""
@@ -190,35 +209,75 @@ def _wake(tx: Transaction, request: RequestRow) -> None:
 def run_keeper(settings: Settings) -> None:
     """Keep until SIGTERM or SIGINT."""
     stop = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+        ring(settings.state, KEEPER_BELL)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, end)
     application = Application.open(settings)
     try:
         with prefect_client(settings.prefect) as client:
-            keeper = Keeper(application.records, FlowRuns(client, settings.prefect.work_pool), settings.keeper)
-            keep(keeper, settings.keeper, stop)
+            keeper = Keeper(
+                application.records,
+                FlowRuns(client, settings.prefect.work_pool),
+                settings.keeper,
+                announce=lambda: ring(settings.state, WORKER),
+            )
+            deadlines = Loop(application.deadlines.look_now, _TASKS_EVERY)
+            notices = Loop(application.approval_mail.address, settings.keeper.dispatch_every)
+            with (
+                beside(application),
+                LeftRuns(settings.state / "runs"),
+                bell_or_none(settings.state, KEEPER_BELL) as bell,
+            ):
+                keep(keeper, settings.keeper, stop, bell, [deadlines, notices])
     finally:
         application.close()
 
 
-def keep(keeper: Keeper, settings: KeeperSettings, stop: threading.Event) -> None:
-    """Run the loops until `stop` is set; what is down is waited for."""
+@contextmanager
+def beside(application: Application) -> Iterator[None]:
+    """What other systems may make slow, beside the loops."""
+    every, prerequisites, mail = (
+        application.settings.keeper.dispatch_every,
+        application.prerequisites,
+        application.approval_mail,
+    )
+    with (
+        Aside("prerequisites", prerequisites.due, prerequisites.read, every=every, most=_READ_AT_ONCE),
+        Aside("mail", mail.due, mail.send, every=every, most=_MAILS_AT_ONCE),
+    ):
+        yield
+
+
+def keep(
+    keeper: Keeper, settings: KeeperSettings, stop: threading.Event, bell: Bell | None, more: "Iterable[Loop]" = ()
+) -> None:
+    """Run the loops until `stop` is set; what is down is waited for. The bell calls for a dispatch at once."""
+    dispatch = Loop(keeper.dispatch, settings.dispatch_every)
     loops = [
-        _Loop(keeper.dispatch, settings.dispatch_every),
-        _Loop(keeper.wake, settings.dispatch_every),
-        _Loop(keeper.deliver_wakes, settings.dispatch_every),
-        _Loop(keeper.watch_tasks, _TASKS_EVERY),
-        _Loop(keeper.forget_events, _EVENTS_EVERY),
-        _Loop(keeper.reconcile, settings.reconcile_every),
-        _Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
+        *more,
+        dispatch,
+        Loop(keeper.wake, settings.dispatch_every),
+        Loop(keeper.deliver_wakes, settings.dispatch_every),
+        Loop(keeper.watch_tasks, _TASKS_EVERY),
+        Loop(keeper.watch_bounds, _BOUNDS_EVERY),
+        Loop(keeper.forget_events, _EVENTS_EVERY),
+        Loop(keeper.reconcile, settings.reconcile_every),
+        Loop(keeper.keep_deployments, _DEPLOYMENTS_EVERY),
     ]
     while not stop.is_set():
         for loop in loops:
             loop.run_if_due()
-        stop.wait(settings.dispatch_every)
+        if bell is None:
+            stop.wait(settings.dispatch_every)
+        elif bell.wait(settings.dispatch_every):
+            dispatch.hurry()
 
 
-class _Loop:
+class Loop:
     """One thing done every so many seconds. It says once that something is down, and once that it is back."""
 
     def __init__(self, work: Callable[[], None], every: float) -> None:
@@ -226,6 +285,10 @@ class _Loop:
         self._every = every
         self._next = 0.0
         self._down = ""
+
+    def hurry(self) -> None:
+        """Be due now."""
+        self._next = 0.0
 
     def run_if_due(self) -> None:
         if time.monotonic() < self._next:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from flows.acceptance import accepted_inputs, frozen_values, refuse_ineligible, secret_values, start_of
+from flows.acceptance import accepted_inputs, frozen_values, lock_names, refuse_ineligible, secret_values, start_of
 from flows.errors import (
     ChangedMeanwhile,
     IdempotencyMismatch,
@@ -22,12 +22,13 @@ from flows.errors import (
     UnknownModel,
     WrongState,
 )
-from flows.outbox_kinds import DISPATCH, RETRY
+from flows.outbox_kinds import RETRY
 from flows.records.errors import Conflict
 from flows.records.records import Records, Transaction
 from flows.records.rows import NewRequest, Page, Person, Publication, RequestFilter, RequestRow
 from flows.records.states import RequestState, TouchKind
 from flows.reversal import Reverse, being_undone, cancel, resume_undo, undo
+from flows.scheduling import go_ahead
 from flows.scope import Scope, order_scope
 from flows.touching import touch_hold
 from request_models.calendars import calendar_from_json
@@ -39,9 +40,6 @@ FOR_OTHERS = "requests:for-others"
 CREATE = "requests:create"
 READ = "requests:read"
 ACT = "requests:act"
-
-ORDERLY = "orderly"
-"""The actor of what follows from a rule, not from a person."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,7 @@ class Judged:
     inputs: Mapping[str, JsonValue]
     values: Mapping[str, JsonValue]
     scope: Scope
+    locks: tuple[str, ...]
     start: datetime
     due: datetime
 
@@ -147,7 +146,7 @@ class Lifecycle:
             return Submission(known, created=False)
         request_id, now = str(uuid.uuid4()), self._records.now()
         judged = self._judge(tx, order, caller, request_id, now)
-        plan, publication, user, start = judged.plan, judged.publication, judged.user, judged.start
+        plan, publication, user = judged.plan, judged.publication, judged.user
         source = order.source
         tx.requests.add(
             NewRequest(
@@ -171,18 +170,20 @@ class Lifecycle:
                 source_id=source.id if source else None,
                 source_url=source.url if source else None,
                 parent=order.parent,
+                not_before=order.not_before,
             )
         )
         tx.requests.set_values(
             request_id, tx.secrets.seal(request_id, "values", dict(judged.values), secret_values(plan))
         )
+        tx.locks.want(request_id, judged.locks)
         if order.idempotency_key is not None:
             tx.idempotency.put(caller.key_id, order.idempotency_key, order.body_digest, request_id)
         elif (natural := natural_key(order, caller)) is not None:
             tx.idempotency.put(natural.owner, natural.key, natural.digest, request_id)
-        why = "there is nothing to decide or to wait for" if start == now else f"it starts at {start:%Y-%m-%d %H:%M %Z}"
-        row = tx.requests.move(request_id, RequestState.SCHEDULED, actor=ORDERLY, why=why, at=now)
-        tx.outbox.put(DISPATCH, request_id, {}, start)
+        row = _required(tx, request_id)
+        if not plan.prerequisites:
+            row = go_ahead(tx, row, plan, judged.scope, now)
         return Submission(row, created=True)
 
     def _judge(self, tx: Transaction, order: Order, caller: Caller, request_id: str, now: datetime) -> Judged:
@@ -210,7 +211,8 @@ class Lifecycle:
         scope["values"] = values
         refuse_ineligible(plan, scope)
         start = start_of(plan, scope, max(now, order.not_before or now))
-        return Judged(publication, plan, user, inputs, values, scope, start, _due_at(plan, start))
+        locks = lock_names(plan, scope)
+        return Judged(publication, plan, user, inputs, values, scope, locks, start, _due_at(plan, start))
 
     def ineligible(self, plan: Plan, caller: Caller, user: Person | None = None) -> NotEligible | None:
         """Why the caller may not order a model, for this user or for themselves; None if they may."""

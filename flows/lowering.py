@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, assert_never
 
 from prefect import Flow, Task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
-from prefect.client.orchestration import get_client
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 from prefect.logging import get_run_logger
@@ -31,7 +31,7 @@ from flows.walk import StepReport, Unit
 from flows.wiring import Application
 
 if TYPE_CHECKING:
-    from prefect.client.schemas.objects import FlowRun, State
+    from prefect.client.schemas.objects import State
 
 LEAVE_STATE_ALONE = 75
 """Exit code that tells our worker to report nothing: another process runs the request and will (EX_TEMPFAIL)."""
@@ -52,14 +52,10 @@ def flow_of(model: str) -> "Flow[[str], State[Any]]":
         validate_parameters=True,
         persist_result=False,
         cache_result_in_memory=False,
+        # Nothing is ever kept there; without it, each run asks the server where results are to be kept.
+        result_storage=Path("results"),
         log_prints=False,
     )
-
-
-def flow_for_run(flow_run: "FlowRun") -> "Flow[[str], State[Any]]":
-    """The flow that a flow run runs, whatever entrypoint its deployment names."""
-    with get_client(sync_client=True) as client:
-        return flow_of(client.read_flow(flow_run.flow_id).name)
 
 
 def fulfil(request_id: str) -> "State[Any]":

@@ -46,7 +46,9 @@ def cancel(tx: Transaction, request: RequestRow, actor: str, why: str, leaves: b
         raise WrongState(request.id, request.state.value, "cancelling it", allowed, being_undone(request))
     tx.requests.set_cancelled_by(request.id, actor)
     said = f"Cancelled by {actor}: {why}"
-    if RequestState.CANCELLED in LEGAL_MOVES[request.state] and not _did_something(tx, request.id):
+    # What is being validated only reads, also where a read has no answer yet.
+    nothing_done = request.state is RequestState.VALIDATING or not _did_something(tx, request.id)
+    if RequestState.CANCELLED in LEGAL_MOVES[request.state] and nothing_done:
         _supersede(tx, request)
         return tx.requests.move(request.id, RequestState.CANCELLED, actor=actor, why=said)
     return begin_undo(tx, request, RequestState.CANCELLED, actor, said, leaves=leaves)
@@ -86,6 +88,7 @@ def begin_undo(
     continued = tx.undos.get(request.id) is not None
     at_rest = request.state in _AT_REST
     tx.undos.begin(request.id, ends_as, actor, why, leaves=leaves)
+    tx.corrections.withdraw(request.id)
     row = tx.requests.move(request.id, RequestState.UNDOING, actor=actor, why=why, epoch=epoch)
     if at_rest and not _did_something(tx, request.id):
         row = tx.requests.move(request.id, ends_as, actor=actor, why=f"{_sentence(why)} {NOTHING_DONE}")

@@ -36,6 +36,7 @@ def order_scope(
         "request": {"id": request_id, "model": plan.model, "submitted": submitted},
         "settings": dict(public_settings),
         "steps": {},
+        "facts": {},
     }
 
 

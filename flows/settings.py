@@ -66,12 +66,26 @@ class KeeperSettings(_Part):
     dispatch_every: float = Field(default=0.5, gt=0)
     reconcile_every: float = Field(default=5.0, gt=0)
     crashes_before_hold: int = Field(default=5, ge=1)
+    longest_run_seconds: float = Field(default=86_400.0, gt=0)
+    """A request that one process runs for longer than this goes on hold; it does not count while it waits."""
+    lock_hold_seconds: float = Field(default=86_400.0, gt=0)
+    """How long a request on hold keeps its locks; a retry takes them again."""
+    prerequisites_seconds: float = Field(default=14_400.0, gt=0)
+    """For how long a prerequisite that cannot be read is tried, before its request is rejected."""
 
 
 class ClaimSettings(_Part):
     """How long a claim lives without being renewed, in seconds (invariant 2)."""
 
     ttl_seconds: float = Field(default=30.0, ge=1)
+
+
+class ApproverSettings(_Part):
+    """Somebody who decides: where mail is sent to, and the groups that he is one of."""
+
+    email: str
+    name: str = ""
+    groups: tuple[str, ...] = ()
 
 
 class WorkerSettings(_Part):
@@ -82,6 +96,25 @@ class WorkerSettings(_Part):
     poll_seconds: float = Field(default=1.0, gt=0)
     branches: int = Field(default=8, ge=1)
     """Branches of one `parallel` block at a time."""
+    warm: bool = True
+    """Fork flow runs from a parent that has everything loaded; false: an interpreter is spawned for each."""
+    run_memory_mib: int | None = Field(default=2048, ge=256)
+    """What a process of a flow run may have to itself."""
+    run_cpu_seconds: int | None = Field(default=None, ge=60)
+    """Processor time that a process of a flow run may use before it is killed."""
+    run_oom_score: int = Field(default=300, ge=0, le=1000)
+    """Added to the score of flow runs by which the kernel picks whom to kill when memory runs out."""
+
+
+class ReviewSettings(_Part):
+    """The review: what its gates and costs are."""
+
+    gates: dict[str, dict[str, float]] = {}
+    """Numbers of gates, by detector, that are other than the shipped ones."""
+    cost_per_minute: float | None = Field(default=None, ge=0)
+    """What a minute of a person's work costs, in any currency; without it no cost is told."""
+    cost_per_request: dict[str, float] = {}
+    """What a request costs besides people, by model."""
 
 
 class Settings(BaseSettings):
@@ -103,6 +136,9 @@ class Settings(BaseSettings):
     keeper: KeeperSettings = KeeperSettings()
     claim: ClaimSettings = ClaimSettings()
     worker: WorkerSettings = WorkerSettings()
+    review: ReviewSettings = ReviewSettings()
+    approvers: dict[str, ApproverSettings] = {}
+    """People who are asked by mail, by id, beside those whom the API keys name with their addresses."""
     step_timeout_seconds: float = Field(default=600.0, gt=0)
     """For steps that say no timeout."""
     connectors: dict[str, dict[str, JsonValue]] = {}

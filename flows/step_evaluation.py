@@ -21,7 +21,7 @@ def evaluate_step(step: Step, ledger: StepLedger, scope: Scope) -> StepRow:
         return ledger.skip(f"skipped, since `{step.when.source}` is false")
     arguments = cast(dict[str, JsonValue], render(step.arguments, scope))
     when_value = None if step.when is None else True
-    return ledger.start(arguments, _host_names(step, scope), _target(step, scope), when_value)
+    return ledger.start(arguments, host_names(step, scope), target_of(step, scope), when_value)
 
 
 def refused_by_expectation(
@@ -48,7 +48,8 @@ def is_true(value: JsonValue, condition: Expression) -> bool:
     return value
 
 
-def _host_names(step: Step, scope: Scope) -> tuple[str, ...]:
+def host_names(step: Step, scope: Scope) -> tuple[str, ...]:
+    """The names of hosts and groups that a step runs on. Raises ExpressionError."""
     if step.hosts is None:
         return ()
     hosts = render(step.hosts, scope)
@@ -58,6 +59,7 @@ def _host_names(step: Step, scope: Scope) -> tuple[str, ...]:
     return tuple(cast(list[str], names))
 
 
-def _target(step: Step, scope: Scope) -> dict[str, JsonValue]:
+def target_of(step: Step, scope: Scope) -> dict[str, JsonValue]:
+    """What a step is aimed at, as its connector understands it. Raises ExpressionError."""
     rendered = {key: render(node, scope) for key, node in step.target.items()}
     return {key: value for key, value in rendered.items() if not isinstance(value, Omitted)}

@@ -257,14 +257,16 @@ class StepLedger:
 
         self._records.run(write)
 
+    def kept_bytes(self) -> int:
+        """How much the request keeps in large results, arguments and lists."""
+        return self._records.read(lambda tx: tx.large_values.size(self._id))
+
     def tries_since(self, moment: datetime) -> list[AttemptRow]:
         """The attempts of this step, or item, that ended since a moment."""
         return [
             row
-            for row in self._records.read(lambda tx: tx.steps.attempts(self._id))
-            if (row.path, row.item_key) == (self._step.path, self._item)
-            and row.ended is not None
-            and row.started >= moment
+            for row in self._records.read(lambda tx: tx.steps.attempts_of(self._id, self._step.path, self._item))
+            if row.ended is not None and row.started >= moment
         ]
 
     def give_up(self, message: str) -> None:
@@ -348,7 +350,7 @@ def _revealed(tx: Transaction, request_id: str, row: StepRow) -> dict[str, JsonV
 
 
 def _last_progress(tx: Transaction, request_id: str, path: str, item_key: str) -> JsonValue:
-    of_step = [row for row in tx.steps.attempts(request_id) if (row.path, row.item_key) == (path, item_key)]
+    of_step = tx.steps.attempts_of(request_id, path, item_key)
     left = [row.progress for row in of_step if row.progress is not None]
     return tx.secrets.reveal(request_id, left[-1]) if left else None
 

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from connectors.errors import UnknownAction
 from flows.looking import find, read_before
 from flows.masking import masked, secret_texts
+from flows.records.large_values import LARGE_BYTES
 from flows.records.rows import AttemptRow, EffectRow, StepRow
 from flows.records.states import AttemptOutcome, EffectState, StepState
 from flows.restoring import Actions
@@ -38,7 +39,7 @@ from request_models.actions import (
 )
 from request_models.durations import say_duration
 from request_models.expressions import ExpressionError, evaluate
-from request_models.json_values import NotJsonError, refuse_what_is_not_json
+from request_models.json_values import NotJsonError, canonical_json, refuse_what_is_not_json
 from request_models.plan import Step
 from request_models.value_types import check_value
 
@@ -48,6 +49,10 @@ RETRY_HELD_SECONDS = 60.0
 """A longer pause between attempts holds no worker: the keeper wakes the request (design section 2)."""
 LOOK_HELD_SECONDS = 5.0
 """The same between looks: to start a run again takes about as long."""
+MAX_RESULT_BYTES = 32 * 1024 * 1024
+"""Of a step's result as JSON: an object of 16 MiB in base64 fits, the most that a connector reads by default."""
+MAX_KEPT_BYTES = 8 * MAX_RESULT_BYTES
+"""Of all large values of a request: whoever runs it has them in memory."""
 _ABOUT_NOW = timedelta(seconds=1)
 
 
@@ -259,7 +264,7 @@ class StepRun:
     def _adopted(
         self, sending: Sending, effect: EffectRow, answer: ActionResult, queued: datetime
     ) -> StepReport | Failure:
-        refusal = _refused_as_no_json(answer) or self._refused_by_expectation(sending, answer)
+        refusal = self._refused_as_unrecordable(answer) or self._refused_by_expectation(sending, answer)
         if refusal is not None:
             return self._refuse(refusal, queued)
         self._ledger.adopt(effect, answer, queued)
@@ -325,7 +330,7 @@ class StepRun:
         return () if self._step.polling is None else self._step.polling.not_yet
 
     def _answered(self, intent: Intent, repeating: Repeating, answer: ActionResult) -> "StepReport | Failure | NotYet":
-        refusal = _refused_as_no_json(answer) or self._refused_by_expectation(intent.sending, answer)
+        refusal = self._refused_as_unrecordable(answer) or self._refused_by_expectation(intent.sending, answer)
         if refusal is not None:
             # The call went through; what it did, if its answer is not as expected, nobody can tell.
             return self._failed(intent, repeating, refusal, answered=True)
@@ -334,6 +339,29 @@ class StepRun:
             return looked
         self._ledger.done(intent, answer)
         return StepReport(self._step.path, StepState.DONE, outcome=answer.outcome.value)
+
+    def _refused_as_unrecordable(self, answer: ActionResult) -> Failure | None:
+        """An answer that is no JSON, or too long to be kept: the call itself went through."""
+        refused = _refused_as_no_json(answer)
+        if refused is not None:
+            return refused
+        size = len(canonical_json(answer.result))
+        if size <= LARGE_BYTES:
+            return None
+        if size > MAX_RESULT_BYTES:
+            what = f"The action's answer is {_mebibytes(size)} long; a step's may be {_mebibytes(MAX_RESULT_BYTES)}."
+        elif self._ledger.kept_bytes() + size > MAX_KEPT_BYTES:
+            what = (
+                f"The action's answer is {_mebibytes(size)} long, and with it the answers of the request's steps would "
+                f"be more than the {_mebibytes(MAX_KEPT_BYTES)} that are kept of a request."
+            )
+        else:
+            return None
+        return Failure(
+            f"{what} Have the action answer less, or leave it where the next step can fetch it.",
+            ErrorClass.UNKNOWN,
+            "answer-too-long",
+        )
 
     def _looked(self, intent: Intent, repeating: Repeating, answer: ActionResult) -> "Failure | NotYet | None":
         """What polling says of an answer; None when it is as wished, or nothing is polled."""
@@ -391,3 +419,7 @@ def _refused_as_no_json(answer: ActionResult) -> Failure | None:
     except NotJsonError as error:
         return Failure(f"The action's answer cannot be recorded: {error}", ErrorClass.UNKNOWN, "answer-not-json")
     return None
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / (1024 * 1024):.1f} MiB"

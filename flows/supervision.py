@@ -41,6 +41,11 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+def leashed(command: Sequence[str]) -> list[str]:
+    """The command, started so that the kernel kills it when the thread that starts it ends. Its program is a path."""
+    return [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *command]
+
+
 class PartFailed(OrderlyError):
     """An essential part does not come up; everything was stopped again."""
 
@@ -173,7 +178,7 @@ class Supervisor:
         environment = {**part.environment, MARK: self.mark}
         with part.log.open("ab") as log:
             running.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *part.command],
+                leashed(part.command),
                 env=environment,
                 cwd=part.folder,
                 stdin=subprocess.DEVNULL,

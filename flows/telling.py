@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from flows.decisions import Decision, Decisions
+from flows.decisions import Decided, Decision
 from flows.frames import Frame, Frames
 from flows.records.states import StepState
 from request_models.plan import Block, Group, Parallel, Step
@@ -11,7 +11,7 @@ from request_models.plan import Block, Group, Parallel, Step
 class Teller:
     """Tells the frames of blocks that are behind."""
 
-    def __init__(self, frames: Frames, decisions: Decisions) -> None:
+    def __init__(self, frames: Frames, decisions: Decided) -> None:
         self._frames = frames
         self._decisions = decisions
 

@@ -4,7 +4,7 @@ That an effect was taken back is one transaction with the same of all effects th
 takes an undo up again after a crash finds each effect either done or undone.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -124,6 +124,16 @@ def forget_steps(tx: Transaction, request_id: str, epoch: int, steps: Sequence[s
 
     def concerned(row: StepRow) -> bool:
         return row.path.partition(UNDO)[0] in paths and is_within(row.item_key, item_key)
+
+    _forget(tx, request_id, epoch, concerned)
+
+
+def forget_undos(tx: Transaction, request_id: str, epoch: int, keys: Collection[Key]) -> None:
+    """Have the undos of steps, or items of them, as if they had never run: what they take back is made anew."""
+    wanted = frozenset(keys)
+
+    def concerned(row: StepRow) -> bool:
+        return is_undo(row.path) and (row.path.partition(UNDO)[0], row.item_key) in wanted
 
     _forget(tx, request_id, epoch, concerned)
 

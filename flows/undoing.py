@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
+from flows.child_undo import ChildUndo
 from flows.proof import NotUndone, Proof
 from flows.reached import Reached, is_beside
 from flows.records.rows import EffectRow, LeftOver
@@ -18,6 +19,7 @@ from flows.records.states import EffectState, StepState
 from flows.undo_ledger import Forward, Key, UndoLedger, undo_path
 from flows.walk import PASSED, STOPPED, Passage, StepReport, Unit, passage_of
 from request_models.actions import ActionResult, EffectClass, Outcome, Presence
+from request_models.engine_actions import REQUEST_SUBMIT
 from request_models.json_values import JsonValue
 from request_models.plan import Call, Expression, Literal, MapOf, Step, UndoAction, call_fields
 from request_models.secrecy import secret_pointers
@@ -53,15 +55,16 @@ class Undone:
 class Undoing:
     """One undo, of a whole request or of a block.
 
-    `run` brings a call of an undo to its outcome. `adopt` records that an effect nobody knew of is there. `leaves`:
-    what cannot be taken back may be left, so that it keeps nothing before it from being taken back. Every write raises
-    ClaimLost once the claim is stale.
+    `children` are the requests that steps ordered. `run` brings a call of an undo to its outcome. `adopt` records that
+    an effect nobody knew of is there. `leaves`: what cannot be taken back may be left, so that it keeps nothing before
+    it from being taken back. Every write raises ClaimLost once the claim is stale.
     """
 
     def __init__(
         self,
         ledger: UndoLedger,
         proof: Proof,
+        children: ChildUndo,
         run: Callable[[Unit], StepReport],
         adopt: Callable[[Unit, EffectRow, ActionResult], None],
         stop: threading.Event,
@@ -71,6 +74,7 @@ class Undoing:
         self._leaves = leaves
         self._ledger = ledger
         self._proof = proof
+        self._children = children
         self._run = run
         self._adopt = adopt
         self._stop = stop
@@ -82,7 +86,9 @@ class Undoing:
         """Take back what these steps did, the latest first. What comes before something that is stuck waits for it."""
         self._reached = {one.key: one for one in reached}
         passage, stuck = PASSED, list[Reached]()
-        for effect in reversed(self._ledger.effects()):
+        effects = self._ledger.effects()
+        self._children.stop(effect for effect in effects if self._ordered(effect))
+        for effect in reversed(effects):
             one = self._reached.get((effect.path, effect.item_key))
             if one is None or not _may_be_there(one.unit.step, effect):
                 continue
@@ -100,7 +106,15 @@ class Undoing:
         for cover, effects in self._along.items():
             for effect in effects:
                 self._leave(self._reached[effect.path, effect.item_key], effect, f"it goes along with `{cover[0]}`")
+        for one in reached:
+            if one.unit.step.uses == REQUEST_SUBMIT:
+                self._left += reversed(self._children.left_over(*one.key))
         return Undone(passage, tuple(reversed(self._left)))
+
+    def _ordered(self, effect: EffectRow) -> bool:
+        """Whether it is the order of another model that is to be taken back with it."""
+        one = self._reached.get((effect.path, effect.item_key))
+        return one is not None and _takes_back_its_order(one.unit.step) and _may_be_there(one.unit.step, effect)
 
     def _one(self, one: Reached, effect: EffectRow) -> Passage:
         """Take back one effect. What cannot be is a failure, and left for a person."""
@@ -143,6 +157,8 @@ class Undoing:
 
     def _by_its_undo(self, one: Reached, forward: Forward) -> Passage:
         undo = one.unit.step.undo
+        if _takes_back_its_order(one.unit.step):
+            return self._order(one, forward)
         if undo is None or undo.none is not None:
             why = "its model does not say how to take it back" if undo is None else str(undo.none)
             self._leave(one, forward.effect, why)
@@ -152,6 +168,16 @@ class Undoing:
         if forward.effect.outcome is Outcome.CHANGED:
             return self._put_back(one, forward)
         return self._acted(one, forward, undo.actions)
+
+    def _order(self, one: Reached, forward: Forward) -> Passage:
+        """Take back an order of another model: wait until what was ordered is taken back."""
+        child = self._children.take_back(forward.effect)
+        if child is None:
+            self._leave(one, forward.effect, "a person did it by hand, and has to take it back")
+            return PASSED
+        if child.state.ended:
+            return self._is_taken_back(one, forward, f"request {child.id} is {child.state.value}")
+        return Passage(pauses=(self._children.wait(child),))
 
     def _covered(self, one: Reached, forward: Forward, name: str) -> Passage:
         cover = self._cover(one, name)
@@ -232,6 +258,11 @@ class Undoing:
     def _leave(self, one: Reached, effect: EffectRow, why: str) -> None:
         outcome = effect.state.value if effect.outcome is None else effect.outcome.value
         self._left.append(LeftOver(effect.path, effect.item_key, one.unit.label, effect.action, outcome, why))
+
+
+def _takes_back_its_order(step: Step) -> bool:
+    """Whether the step's undo is to take back what it ordered, which needs not be said."""
+    return step.uses == REQUEST_SUBMIT and step.undo is None
 
 
 def _may_be_there(step: Step, effect: EffectRow) -> bool:

@@ -41,7 +41,8 @@ class Verdict:
 class Verdicts:
     """The verdicts of one installation, in one file of its state folder; without it, nothing is known or kept."""
 
-    def __init__(self, file: Path, surroundings: str, known: dict[str, Verdict]) -> None:
+    def __init__(self, file: Path, surroundings: str, known: dict[str, object]) -> None:
+        """`known`: verdicts by their keys as they stand in the file, each read only when it is asked for."""
         self._file = file
         self._surroundings = surroundings
         self._known = known
@@ -54,8 +55,7 @@ class Verdicts:
         file, surroundings = settings.state / "cache" / "verdicts.json", _surroundings(settings)
         try:
             written = json.loads(file.read_text(encoding="utf-8"))
-            holds = written["surroundings"] == surroundings
-            known = {key: _read(one) for key, one in written["verdicts"].items()} if holds else {}
+            known = dict(written["verdicts"]) if written["surroundings"] == surroundings else {}
         except (OSError, ValueError, KeyError, TypeError):
             known = {}
         return cls(file, surroundings, known)
@@ -69,13 +69,16 @@ class Verdicts:
         """What was found in this file when it had this content."""
         key = _key(file, content)
         self._used.add(key)
-        return self._known.get(key)
+        try:
+            return _read(self._known[key])
+        except (KeyError, TypeError, ValueError):
+            return None
 
     def put(self, file: Path, content: bytes, verdict: Verdict) -> None:
         """Remember what was found."""
         key = _key(file, content)
         self._used.add(key)
-        self._known[key] = verdict
+        self._known[key] = asdict(verdict)
         self._changed = True
 
     def save(self) -> None:
@@ -85,7 +88,7 @@ class Verdicts:
         kept = self._known
         if len(kept) > _MOST:
             kept = {key: one for key, one in kept.items() if key in self._used}
-        written = {"surroundings": self._surroundings, "verdicts": {key: asdict(one) for key, one in kept.items()}}
+        written = {"surroundings": self._surroundings, "verdicts": kept}
         draft = self._file.with_name(f".{self._file.name}.{os.getpid()}")
         try:
             # Each by itself: a mode is only that of the last folder, and `up` refuses a state folder open to others.
@@ -102,13 +105,17 @@ def _key(file: Path, content: bytes) -> str:
     return hashlib.sha256(os.fsencode(file) + b"\0" + content).hexdigest()
 
 
-def _read(written: dict[str, object]) -> Verdict:
+def _read(written: object) -> Verdict:
+    """Raises KeyError, TypeError or ValueError for what is no verdict."""
+    if not isinstance(written, dict):
+        raise TypeError("a verdict is a map")
     found, notes = _diagnostics(written["diagnostics"]), _diagnostics(written["notes"])
     return Verdict(str(written["model"]), str(written["file"]), written["right"] is True, found, notes)
 
 
 def _diagnostics(written: object) -> tuple[Diagnostic, ...]:
-    assert isinstance(written, list)
+    if not isinstance(written, list):
+        raise TypeError("diagnostics are a list")
     return tuple(Diagnostic(**{**one, "severity": Severity(one["severity"])}) for one in written)
 
 

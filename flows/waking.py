@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from flows.outbox_kinds import RETRY, WAKE
 from flows.records.records import Records, Transaction
-from flows.records.rows import OutboxRow
+from flows.records.rows import OutboxRow, RequestRow
 from flows.records.states import RequestState
 
 WAKER = "orderly"
@@ -23,7 +23,7 @@ def wake(tx: Transaction, request_id: str, actor: str, why: str) -> None:
     request = tx.requests.get_for_update(request_id)
     if request is None or request.state.ended:
         return
-    if request.state is RequestState.WAITING:
+    if _sleeps(request):
         tx.requests.move(request_id, RequestState.IN_PROGRESS, actor=actor, why=why)
         tx.outbox.put(RETRY, request_id, {})
     elif request.state is not RequestState.ON_HOLD:
@@ -46,12 +46,20 @@ def _deliver(tx: Transaction, message: OutboxRow, now: datetime) -> None:
     if runs and claim is not None and not claim.released:
         tx.outbox.defer(message.id, "it still runs something else", now + _LOOK_AGAIN)
         return
-    if request.state is RequestState.WAITING:
+    if _sleeps(request):
         tx.requests.move(request.id, RequestState.IN_PROGRESS, actor=WAKER, why=_why(message))
         tx.outbox.put(RETRY, request.id, {})
     elif request.state is RequestState.UNDOING:
+        # Awake: should the run miss the retry, for it is just going to sleep, the keeper sees it asleep and wakes it.
+        tx.requests.set_wake_at(request.id, None)
         tx.outbox.put(RETRY, request.id, {})
     tx.outbox.done(message.id)
+
+
+def _sleeps(request: RequestRow) -> bool:
+    """Whether it has begun and holds no worker: waiting, or asking before a step."""
+    asks = request.state is RequestState.AWAITING_APPROVAL and request.started is not None
+    return asks or request.state is RequestState.WAITING
 
 
 def _why(message: OutboxRow) -> str:

@@ -6,11 +6,12 @@ evaluated once). Done steps are passed over by their records; items and branches
 
 import contextvars
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
+from typing import Final
 
 from flows.decisions import Decision, Decisions
 from flows.frames import ROOT, Frame, Frames
@@ -23,10 +24,14 @@ from request_models.plan import Block, Expression, Group, Loop, OnFailure, Paral
 
 @dataclass(frozen=True)
 class Pause:
-    """Why a step cannot go on now, and when it can by itself; None: something must come first."""
+    """Why a step cannot go on now, and when it can by itself; None: something must come first.
+
+    `decision`: what must come first is somebody's approval.
+    """
 
     why: str
     until: datetime | None = None
+    decision: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ class Passage:
         return Passage(self.failures + other.failures, self.pauses + other.pauses)
 
 
-PASSED = Passage()
+PASSED: Final = Passage()
 STOPPED = Passage(pauses=(Pause("it is to stop"),))
 
 TakeBack = Callable[[Block, Frame, str], tuple[Passage, str]]
@@ -91,12 +96,16 @@ Gives how far that came, and in words what was left.
 """
 
 
+Gate = Callable[[Block, Frame], Passage]
+"""Says of a block, in the item of a loop it stands in, whether it may be begun."""
+
+
 class Walk:
     """Goes through a plan once, from wherever its records stand.
 
     `run` brings a step to its outcome, or reports the one on record, and tells the frames of it. `take_back` is for
     blocks with `on_failure: undo`. `stop` is set when nothing new may be begun. `most_at_once` bounds the branches that
-    run at the same time.
+    run at the same time. `gate` says whether a block may be begun.
     """
 
     def __init__(
@@ -108,6 +117,7 @@ class Walk:
         take_back: TakeBack,
         stop: threading.Event,
         most_at_once: int = 8,
+        gate: Gate | None = None,
     ) -> None:
         self._plan = plan
         self._frames = frames
@@ -117,6 +127,7 @@ class Walk:
         self._take_back = take_back
         self._stop = stop
         self._most_at_once = most_at_once
+        self._gate = gate
 
     def whole(self) -> Passage:
         """Everything the plan does."""
@@ -138,7 +149,9 @@ class Walk:
         if failed is not None:
             return self._taken_back(block, frame, place, failed.message)
         try:
-            passage = self._entered(block, frame, place)
+            passage = PASSED if self._gate is None else self._gate(block, frame)
+            if passage.goes_on:
+                passage = self._entered(block, frame, place)
         except ExpressionError as error:
             report = StepReport(block.path or place, StepState.FAILED, message=str(error), label=block.path)
             passage = Passage((report,))
@@ -225,25 +238,8 @@ class Walk:
         return passage
 
     def _listed(self, loop: Loop, frame: Frame, place: str) -> Decision:
-        items = evaluate(loop.items, self._frames.scope(frame))
-        if not isinstance(items, list):
-            raise ExpressionError("`for_each` must give a list", loop.items.source)
-        named: dict[str, JsonValue] = {}
-        for item in items:
-            key = self._key(loop, frame, item)
-            if key in named:
-                why = f"two items of the list are called `{key}`: each item needs a name of its own"
-                raise ExpressionError(why, loop.items.source if loop.key is None else loop.key.source)
-            named[key] = item
-        return self._decisions.record(f"{place}/items", frame.key, Decision(items=tuple(named.items())))
-
-    def _key(self, loop: Loop, frame: Frame, item: JsonValue) -> str:
-        if loop.key is None:
-            return digest_of(item)[:16]
-        key = evaluate(loop.key, {**self._frames.scope(frame), "item": item})
-        if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
-            raise ExpressionError("`key` must give a text or a whole number", loop.key.source)
-        return str(key)
+        items = items_of(loop, self._frames.scope(frame))
+        return self._decisions.record(f"{place}/items", frame.key, Decision(items=items))
 
     def _holds(self, when: Expression | None, frame: Frame, place: str) -> bool:
         """What a block's condition gave: on record, or evaluated now and recorded."""
@@ -274,6 +270,8 @@ class Walk:
     def _taken_back(self, block: Block, frame: Frame, place: str, why: str) -> Passage:
         """Have what a failed block did taken back, and the block as if it had never run; it failed all the same."""
         undone, left = self._take_back(block, frame, place)
+        if undone.pauses:
+            return undone  # it is gone on with when what it waits for has come
         if undone.goes_on:
             steps = [step.path for step in steps_of((block,))]
             self._decisions.forget(place, frame.key, steps)
@@ -299,6 +297,30 @@ def _ended_before(frame: Frame, decision: Decision) -> Passage:
 
 def _said(passage: Passage) -> str:
     return "; ".join(f"{report.name}: {report.message}" for report in passage.failures)
+
+
+def items_of(loop: Loop, scope: Mapping[str, object]) -> tuple[tuple[str, JsonValue], ...]:
+    """The items of a loop by their keys, as a scope gives them. Raises ExpressionError."""
+    items = evaluate(loop.items, scope)
+    if not isinstance(items, list):
+        raise ExpressionError("`for_each` must give a list", loop.items.source)
+    named: dict[str, JsonValue] = {}
+    for item in items:
+        key = _key_of(loop, scope, item)
+        if key in named:
+            why = f"two items of the list are called `{key}`: each item needs a name of its own"
+            raise ExpressionError(why, loop.items.source if loop.key is None else loop.key.source)
+        named[key] = item
+    return tuple(named.items())
+
+
+def _key_of(loop: Loop, scope: Mapping[str, object], item: JsonValue) -> str:
+    if loop.key is None:
+        return digest_of(item)[:16]
+    key = evaluate(loop.key, {**scope, "item": item})
+    if isinstance(key, bool) or not isinstance(key, str | int) or key == "":
+        raise ExpressionError("`key` must give a text or a whole number", loop.key.source)
+    return str(key)
 
 
 def passage_of(report: StepReport) -> Passage:

@@ -10,11 +10,10 @@ from functools import lru_cache
 from uuid import UUID
 
 import regress
-from rfc3986_validator import validate_rfc3986
 
 from request_models.durations import parse_duration
 from request_models.errors import DurationError
-from request_models.pattern_judging import judge_pattern
+from request_models.pattern_judging import judge_pattern, surely_ends
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _TIME = re.compile(r"\d{2}:\d{2}:\d{2}(?:\.\d{1,6})?(?:[Zz]|[+-]\d{2}:\d{2})", re.ASCII)
@@ -73,6 +72,8 @@ def _is_uuid(text: str) -> bool:
 
 
 def _is_uri(text: str, rule: str) -> bool:
+    from rfc3986_validator import validate_rfc3986  # noqa: PLC0415 - it compiles long patterns; few models have URIs
+
     # The library's pattern ends in `$`, which lets a final line end pass.
     return not text.endswith("\n") and validate_rfc3986(text, rule=rule) is not None
 
@@ -114,7 +115,9 @@ def compiled_pattern(pattern: str) -> regress.Regex | None:
 
 def is_soon_matched(pattern: str, length: int) -> bool:
     """Whether looking for a pattern in a text of a length ends soon; the engine itself knows no limit."""
-    return length <= _SHORT or compiled_pattern(pattern) is None or judge_pattern(pattern).is_bounded(length)
+    if compiled_pattern(pattern) is None:
+        return True
+    return (length <= _SHORT and surely_ends(pattern)) or judge_pattern(pattern).is_bounded(length)
 
 
 def matches_pattern(pattern: str, text: str) -> bool:
@@ -128,4 +131,4 @@ def matches_pattern(pattern: str, text: str) -> bool:
 
 
 _SHORT = 16
-"""So many characters are soon looked through whatever the pattern is."""
+"""So many characters are soon looked through by any pattern that ends."""

@@ -3,9 +3,12 @@
 Repetitions up to a number are unrolled while that tells of few ways, and count as endless otherwise.
 """
 
+import re
+import sys
+from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
 
 import regress
@@ -16,7 +19,9 @@ _FEW_WAYS = 10_000
 _FEW_ROUNDS = 10
 _MAX_UNROLLED = 200
 _MAX_STATES = 2_000
-_ALL_CHARACTERS = "".join(map(chr, (*range(0xD800), *range(0xE000, 0x110000))))
+_ASCII = "".join(map(chr, range(128)))
+_IS_ASCII = re.compile(r"\\[dw]|\[(?!\^)(?:[ -\[^-~]|\\[dw^$\\.*+?()\[\]{}|/-])*\]")
+"""Sets that hold ASCII characters only, which is seen without asking the engine for a million others."""
 
 
 @dataclass(frozen=True)
@@ -239,8 +244,16 @@ def _ranges(source: str) -> tuple[tuple[int, int], ...]:
     if len(source) == 1 and source != ".":
         place = ord(source) if ord(source) < 0xD800 else ord(source) - 0x800
         return ((place, place + 1),)
-    found = regress.Regex(f"(?:{source})+", "u").find_iter(_ALL_CHARACTERS) or ()
+    characters = _ASCII if _IS_ASCII.fullmatch(source) else _all_characters()
+    found = regress.Regex(f"(?:{source})+", "u").find_iter(characters) or ()
     return tuple((_place(one.range().start), _place(one.range().stop)) for one in found)
+
+
+@cache
+def _all_characters() -> str:
+    """All but the surrogates; made when first asked for, since a million characters take a while."""
+    scalars = (*range(0xD800), *range(0xE000, 0x110000))
+    return array("I", scalars).tobytes().decode(f"utf-32-{sys.byteorder[0]}e")
 
 
 def _place(offset: int) -> int:

@@ -14,7 +14,7 @@ ways, and count as endless otherwise.
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
@@ -50,15 +50,20 @@ class Growth(StrEnum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """The growth; the degree of the polynomial, 1 for a time in proportion to the length; why it was not judged."""
+    """The growth; the degree of the polynomial, 1 for a time in proportion to the length; why it was not judged.
+
+    `ends`: whether a match is sure to end at all. The engine (regress) goes on for ever, and takes all the memory there
+    is, in some loops over what may be empty, on texts of one character too.
+    """
 
     growth: Growth
     degree: int = 1
     why: str = ""
+    ends: bool = True
 
     def is_bounded(self, length: int | None) -> bool:
         """Whether a match on texts up to a length costs MAX_STEPS at most; None is a text of any length."""
-        if self.growth is not Growth.POLYNOMIAL:
+        if self.growth is not Growth.POLYNOMIAL or not self.ends:
             return False
         return self.degree <= 1 or (length is not None and length**self.degree <= MAX_STEPS)
 
@@ -67,10 +72,19 @@ class Judgement:
 def judge_pattern(pattern: str) -> Judgement:
     """What a valid ECMA-262 pattern, searched for anywhere in a text, may cost at worst."""
     try:
-        tree = parse_pattern(pattern)
-        return _Judge().searched(tree)
+        found = _Judge().searched(parse_pattern(pattern))
     except NotJudged as error:
-        return Judgement(Growth.NOT_JUDGED, why=str(error))
+        found = Judgement(Growth.NOT_JUDGED, why=str(error))
+    return replace(found, ends=surely_ends(pattern))
+
+
+@lru_cache(maxsize=8192)
+def surely_ends(pattern: str) -> bool:
+    """Whether a match of a valid ECMA-262 pattern is sure to end at all (`Judgement.ends`); much sooner said."""
+    try:
+        return not _loops_over_the_empty(parse_pattern(pattern))
+    except NotJudged:
+        return False
 
 
 class _Exponential(Exception):
@@ -242,6 +256,19 @@ def _components(edges: Mapping[_State, Mapping[_State, int]], within: Iterable[_
             waiting += fresh
         parts.append(frozenset(part))
     return parts
+
+
+def _loops_over_the_empty(node: Node) -> bool:
+    match node:
+        case Repeat(body, _, most):
+            more_than_once = most is None or most > 1
+            return (more_than_once and lengths(body)[0] == 0) or _loops_over_the_empty(body)
+        case Sequence(parts) | Choice(parts):
+            return any(map(_loops_over_the_empty, parts))
+        case Look(body):
+            return _loops_over_the_empty(body)
+        case Characters() | Edge():
+            return False
 
 
 def _is_anchored(node: Node) -> bool:

@@ -58,11 +58,17 @@ class ApprovalDocument(Document):
     )
     quorum: Annotated[int, Field(ge=1, le=100)] = Field(1, description="How many must approve.")
     order: Literal["any", "written"] = Field(
-        "any", description="Whether they are asked all at once (`any`) or one after the other, as `written`."
+        "any",
+        description="Whether they are asked all at once (`any`) or one after the other, as `written`; the last in line "
+        "give what is missing.",
     )
     within: Duration | None = Field(None, description="How long they have.")
     remind: Duration | None = Field(None, description="After how long they are reminded.")
-    escalate: OneOrMore | None = Field(None, description="Who may decide too once a reminder went unheard.")
+    escalate: OneOrMore | None = Field(
+        None,
+        description="Who may decide too, half-way between the reminder (or the asking) and the end of `within`; at "
+        "once where nobody of `by` can.",
+    )
     if_silent: Literal["reject", "wait"] = Field(
         "reject", description="What happens after `within` without a decision: the request is rejected, or waits on."
     )

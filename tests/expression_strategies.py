@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from hypothesis import strategies as st
 
@@ -118,7 +118,10 @@ def _maps_of(kind: ObjectType) -> st.SearchStrategy[object]:
 _TIMES: Mapping[type[ValueType], st.SearchStrategy[object]] = {
     DateType: st.dates().map(lambda day: DateText(day.isoformat())) | st.dates(date(2026, 1, 1), date(2026, 3, 1)),
     DateTimeType: st.datetimes(timezones=st.just(UTC))
-    | st.datetimes().map(lambda moment: DateTimeText(f"{moment.isoformat(timespec='seconds')}+13:30")),
+    # Later than the first day of year 1: before it in UTC there is no moment, and none is let in.
+    | st.datetimes(datetime(1, 1, 2)).map(  # noqa: DTZ001 - its offset is written below
+        lambda moment: DateTimeText(f"{moment.isoformat(timespec='seconds')}+13:30")
+    ),
     DurationType: st.timedeltas(timedelta(0), timedelta(days=4_000_000)) | st.just(timedelta(days=1)),
 }
 

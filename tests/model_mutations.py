@@ -287,6 +287,7 @@ def _well_placed(found: Diagnostic, mutant: Mutant) -> bool:
     return (
         any(edited in mutant.edited_lines for edited in _lines_of_text(mutant.after, found.line))
         or _names_it(found, mutant)
+        or any(_heads(mutant.after, edited, found.line) for edited in mutant.edited_lines)
         or (not mutant.edit.startswith(_AT_ITS_LINE) and _encloses(found.line, mutant) and _says_it(found, mutant))
         or (_says_it(found, mutant) and any(_beside(mutant.after, line, found.line) for line in mutant.edited_lines))
         or (mutant.in_text and _next_to_it(found, mutant))
@@ -357,6 +358,12 @@ def _beside(text: str, one: int, other: int) -> bool:
     return _one_block(text, min(one, other), max(one, other)) and _indent(_line(text, one)) >= _indent(
         _line(text, other)
     )
+
+
+def _heads(text: str, key: int, line: int) -> bool:
+    """Whether a line is of the block that a key alone in its line stands over: what is in it has moved with it."""
+    head, block = _line(text, key), text.split("\n")[key:line]
+    return head.endswith(":") and bool(block) and all(_indent(one) > _indent(head) for one in block if one.strip())
 
 
 def _one_block(text: str, start: int, end: int) -> bool:

@@ -69,6 +69,9 @@ class Act:
             raise ActionFailed("The world is broken.", error_class=ErrorClass.PERMANENT, code="broken")
         if (folder / f"fatal-{call.step_path}").exists():
             os.kill(os.getpid(), 9)
+        code = folder / f"code-{call.step_path}"
+        if code.exists():
+            exec(compile(code.read_text(), code, "exec"), {"folder": folder})
         # The target honours tokens, as AWS does: the same call again has no second effect.
         with (folder / "calls").open("a") as calls:
             calls.write(f"{call.step_path} {call.token} {os.getpid()}\\n")
@@ -160,7 +163,7 @@ class PrefectServer:
                 stderr=log,
                 start_new_session=True,
             )
-        wait_until("the Prefect server answers", lambda: httpx.get(f"{self.api_url}/health").is_success, 90)
+        wait_until("the Prefect server answers", lambda: httpx.get(f"{self.api_url}/health").is_success, 300)
 
     def stop(self) -> None:
         if self._process is not None:
@@ -203,6 +206,10 @@ class Target:
     def mend_step(self, step: str) -> None:
         (self.folder / f"broken-{step}").unlink()
 
+    def misbehave(self, step: str, code: str) -> None:
+        """Have the step run some Python first; `folder` is the target's folder."""
+        (self.folder / f"code-{step}").write_text(code)
+
     def make_fatal(self, step: str) -> None:
         (self.folder / f"fatal-{step}").touch()
 
@@ -212,7 +219,7 @@ class Target:
     def open_gate(self, when: str, step: str) -> None:
         (self.folder / f"gate-{when}-{step}").unlink()
 
-    def wait_for_arrival(self, when: str, step: str, deadline: float = 60) -> int:
+    def wait_for_arrival(self, when: str, step: str, deadline: float = 240) -> int:
         """The pid of the process that reached the gate."""
         reached = self.folder / f"gate-{when}-{step}-reached"
         return int(
@@ -283,7 +290,7 @@ class Estate:
         """Wait until the worker has no process of a flow run left."""
         worker = self.parts.get("worker")
         if worker is not None:
-            wait_until("no flow run has a process", lambda: not children_of(worker.pid), 30, every=0.2)
+            wait_until("no flow run has a process", lambda: not runs_of(worker.pid), 30, every=0.2)
 
     def target(self) -> Target:
         folder = self.folder / "targets" / uuid.uuid4().hex[:8]
@@ -311,7 +318,7 @@ class Estate:
         assert row is not None
         return row
 
-    def wait_for(self, request_id: str, state: RequestState, deadline: float = 90) -> RequestRow:
+    def wait_for(self, request_id: str, state: RequestState, deadline: float = 240) -> RequestRow:
         def look() -> RequestRow | None:
             row = self.request(request_id)
             return row if row.state is state else None
@@ -322,6 +329,17 @@ class Estate:
             raise AssertionError(f"{error}\n{self.request(request_id)}\n{self.logs()}") from None
         assert row is not None
         return row
+
+    def wait_for_any(self, request_id: str, *states: RequestState, deadline: float = 240) -> RequestState:
+        """Wait until the request is in one of the states; which."""
+
+        def look() -> RequestState | None:
+            state = self.request(request_id).state
+            return state if state in states else None
+
+        state = wait_until(f"request {request_id} is {states}", look, deadline, every=0.3)
+        assert state is not None
+        return state
 
     def client(self) -> AbstractContextManager[SyncPrefectClient]:
         return prefect_client(self.settings.prefect, retries=3)
@@ -389,6 +407,23 @@ def is_running(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
 
 
+def runs_of(worker: int) -> list[int]:
+    """The processes of a worker's flow runs, and what else is below it; its warm parent left out."""
+    return [child for child in children_of(worker) if name_of(child) != "orderly-warm"]
+
+
+def warm_parents_of(worker: int) -> list[int]:
+    """The warm parents of a worker."""
+    return [child for child in children_of(worker) if name_of(child) == "orderly-warm"]
+
+
+def name_of(pid: int) -> str:
+    """What `ps` shows as the process's name; empty when it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().rstrip("\n")
+    return ""
+
+
 def children_of(pid: int) -> list[int]:
     threads = Path(f"/proc/{pid}/task").glob("*/children")
     return [int(child) for thread in threads for child in thread.read_text().split()]
@@ -434,8 +469,10 @@ def plan_of(model: str, target: Target, steps: Iterable[str]) -> Plan:
     )
 
 
-def make_estate(folder: Path, server: PrefectServer, claim_ttl_seconds: float = 3.0) -> Estate:
-    """An Orderly in `folder`; nothing of it is started."""
+def make_estate(
+    folder: Path, server: PrefectServer, claim_ttl_seconds: float = 3.0, *, worker: Mapping[str, Any] | None = None
+) -> Estate:
+    """An Orderly in `folder`; nothing of it is started. ORDERLY_TEST_WARM=0 has every run spawned."""
     content = folder / "content"
     (content / "extensions").mkdir(parents=True)
     (content / "extensions" / "probe.py").write_text(PROBE)
@@ -445,7 +482,11 @@ def make_estate(folder: Path, server: PrefectServer, claim_ttl_seconds: float = 
         "prefect": {"api_url": server.api_url, "work_pool": f"orderly-{uuid.uuid4().hex[:8]}"},
         "claim": {"ttl_seconds": claim_ttl_seconds},
         "keeper": {"dispatch_every": 0.2, "reconcile_every": 0.5},
-        "worker": {"poll_seconds": 0.5},
+        "worker": {
+            "poll_seconds": 0.5,
+            "warm": os.environ.get("ORDERLY_TEST_WARM", "1") != "0",
+            **(worker or {}),
+        },
     }
     settings = Settings(**{**given, "state": folder / "state", "content": (content,)})
     (folder / "settings.yaml").write_text(settings_yaml(given))

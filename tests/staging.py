@@ -6,10 +6,13 @@ from datetime import datetime, timedelta
 
 from connectors.memory import Memory
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.corrections import Corrections
 from flows.execution import Execution, FlowRunIdentity, Proceed, Session
 from flows.interventions import Interventions
 from flows.lifecycle import Caller, Lifecycle, Order
+from flows.prerequisites import Prerequisites
 from flows.records.records import Records, utc_now
 from flows.records.rows import Person, RequestRow
 from flows.settings import Settings
@@ -150,8 +153,20 @@ class House:
         return Interventions(self.records, Registry([self.stage, self.memory]), self.lifecycle)
 
     @property
+    def prerequisites(self) -> Prerequisites:
+        return Prerequisites(self.records, Registry([self.stage, self.memory]), self.settings)
+
+    @property
+    def approvals(self) -> Approvals:
+        return Approvals(self.records, {})
+
+    @property
+    def deadlines(self) -> Deadlines:
+        return Deadlines(self.records, {})
+
+    @property
     def corrections(self) -> Corrections:
-        return Corrections(self.interventions, {})
+        return Corrections(self.interventions, Registry([self.stage, self.memory]), {})
 
     def publish(self, plan: Plan) -> None:
         self.records.run(lambda tx: (tx.plans.put(plan), tx.publications.put(plan.model, plan.digest)))

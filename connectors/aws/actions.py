@@ -9,7 +9,7 @@ from pathlib import Path
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from connectors.aws.calls import AwsAction
-from connectors.aws.clients import Clients
+from connectors.aws.clients import Clients, read_definitions
 from connectors.aws.effect_files import OWN_FILE, load_effects
 from connectors.aws.effects import Effect, Effects
 from connectors.aws.services import Service, Services
@@ -21,6 +21,10 @@ NAME = "aws"
 _TAG = re.compile(r"<[^>]+>")
 _FIRST_SENTENCES = 400
 """Characters of AWS's documentation kept in a spec."""
+
+
+_PREPARED_AT_MOST = 12
+"""Services."""
 
 
 class AwsConnector:
@@ -45,6 +49,13 @@ class AwsConnector:
     @property
     def name(self) -> str:
         return NAME
+
+    def prepare(self, names: Iterable[str]) -> None:
+        """Read the definitions of the services of these actions; of the first few, since each takes megabytes."""
+        services = dict.fromkeys(name.split(".")[1] for name in names if name.count(".") == 2)
+        for service in list(services)[:_PREPARED_AT_MOST]:
+            if self._services.get(service) is not None:
+                read_definitions(service)
 
     def find(self, name: str) -> AwsAction | None:
         """The action of a full name, None when AWS has no such service or operation.

@@ -1,5 +1,6 @@
 """Files of effects: the shipped effects.yaml, and a user's own, checked against what AWS offers, to the line."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
@@ -26,7 +27,7 @@ class EffectsInvalid(ValueError):
 def load_effects(own_files: Iterable[Path] = (), services: Services | None = None) -> Effects:
     """The shipped lines and those of the files given, later ones winning. Raises EffectsInvalid, OSError."""
     shipped = _shipped()
-    lines = dict(shipped)
+    lines: dict[str, Effect] = {}
     problems: list[str] = []
     known = services or Services()
     for file in own_files:
@@ -35,18 +36,41 @@ def load_effects(own_files: Iterable[Path] = (), services: Services | None = Non
         lines |= own.lines
     if problems:
         raise EffectsInvalid("\n".join(problems))
-    return Effects(lines)
+    return Effects({**shipped, **lines} if lines else shipped)
 
 
 @cache
 def _shipped() -> Mapping[str, Effect]:
-    text = (resources.files("connectors.aws") / "effects.yaml").read_text(encoding="utf-8")
-    document = YAML(typ="safe").load(text)
-    return {
-        f"{service}.{operation}": Effect.model_validate(_with_read_outcome(line))
-        for service, operations in document.items()
-        for operation, line in operations.items()
-    }
+    return _Shipped((resources.files("connectors.aws") / "effects.yaml").read_text(encoding="utf-8"))
+
+
+class _Shipped(Mapping[str, Effect]):
+    """The shipped lines, read service by service when first asked for: what needs one does not wait for all."""
+
+    def __init__(self, text: str) -> None:
+        heads = list(re.finditer(r"^([a-z0-9-]+):$", text, re.MULTILINE))
+        ends = [*(head.start() for head in heads[1:]), len(text)]
+        self._texts = {head[1]: text[head.start() : end] for head, end in zip(heads, ends, strict=True)}
+        self._services: dict[str, Mapping[str, Effect]] = {}
+
+    def __getitem__(self, name: str) -> Effect:
+        service, _, operation = name.partition(".")
+        return self._service(service)[operation]
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{service}.{operation}" for service in self._texts for operation in self._service(service))
+
+    def __len__(self) -> int:
+        return sum(len(self._service(service)) for service in self._texts)
+
+    def _service(self, service: str) -> Mapping[str, Effect]:
+        """Raises KeyError for a service of which nothing is said."""
+        if service not in self._services:
+            operations = YAML(typ="safe").load(self._texts[service])[service]
+            self._services[service] = {
+                operation: Effect.model_validate(_with_read_outcome(line)) for operation, line in operations.items()
+            }
+        return self._services[service]
 
 
 class _Own:

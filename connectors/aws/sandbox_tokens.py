@@ -162,11 +162,20 @@ def mismatch(call: AwsCall, request: AwsRequest) -> AwsError:
 
 def failure(request: AwsRequest, message: str) -> AwsError:
     """An InternalFailure (500) that a client of any protocol can read."""
+    return _refusal(request, "InternalFailure", 500, message)
+
+
+def throttled(request: AwsRequest) -> AwsError:
+    """What AWS answers to a request that it throws away since there are too many."""
+    return _refusal(request, "ThrottlingException", 400, "Rate exceeded.")
+
+
+def _refusal(request: AwsRequest, code: str, status: int, message: str) -> AwsError:
     call = identify(request)
     spoken = "json"
     if call is not None:
         spoken = _spoken(request, _model(call.service).operation_model(call.operation))
-    return _error(spoken, "InternalFailure", 500, message)
+    return _error(spoken, code, status, message)
 
 
 # --- which operation ---------------------------------------------------------------------------------------------

@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from connectors.run_folders import About
 from connectors.runbook.argument_specs import Option, secrets_in, with_defaults
-from connectors.runbook.clean_up import end_remote_work
 from connectors.runbook.content import pinned_meta
 from connectors.runbook.errors import RunbookError
 from connectors.runbook.meta import Meta
 from connectors.runbook.probing import foretold, found, predicted
-from connectors.runbook.run import RunOrder, RunReport, limit, run
+from connectors.runbook.run import RunOrder, RunReport, end_earlier_runs, limit, run
 from connectors.runbook.settings import RunbookSettings
-from connectors.runbook.verdict import Verdict, done_before
+from connectors.runbook.verdict import Verdict, done_before, said_left_on
 from request_models.actions import ActionCall, ActionFailed, ActionResult, ActionSpec, ErrorClass, Finding
 from request_models.json_values import JsonValue
 from request_models.value_types import check_value
@@ -35,11 +35,9 @@ class RunbookAction:
         """Run the playbook on the hosts that are not done yet. Raises ActionFailed."""
         meta = self.meta(call)
         done = {} if meta.single else done_before(call.progress)
+        self._end_earlier(call)
         report = self.play(call, self.playbook, meta, done=tuple(sorted(done)))
-        unsure: tuple[str, ...] = ()
-        if call.hosts and report.cut_short:
-            unsure = end_remote_work(report, self.settings, self.runs, call.log)
-        return Verdict(meta, report, done, call.hosts, unsure, foretold=foretold(call)).result()
+        return Verdict(meta, report, done, call.hosts, foretold=foretold(call)).result()
 
     def read_before(self, call: ActionCall) -> JsonValue:
         """What a run would change, by check mode; only where the meta says `probe: check_mode`. Raises ActionFailed."""
@@ -47,7 +45,22 @@ class RunbookAction:
 
     def probe(self, call: ActionCall) -> Finding:
         """Whether a run that may have begun did its work: by the meta's probe. Raises ActionFailed."""
+        self._end_earlier(call)
         return found(self, call)
+
+    def _end_earlier(self, call: ActionCall) -> None:
+        """End what an earlier run of the same call may have left: two must never work at once. Raises ActionFailed."""
+        if not call.resent:
+            return
+        left = end_earlier_runs(_about(call), call.hosts, self.settings, self.runs)
+        if left:
+            raise ActionFailed(
+                f"An earlier run of this may still be at work{said_left_on(left)}. It has to be ended before it is run "
+                "again. See to it that the hosts can be reached, then retry.",
+                error_class=ErrorClass.UNKNOWN,
+                code="still_running",
+                progress=call.progress,
+            )
 
     @property
     def playbook(self) -> str:
@@ -73,6 +86,7 @@ class RunbookAction:
         secret = secrets_in(whole.arguments)
         return run(
             RunOrder(
+                about=_about(call),
                 playbook=playbook,
                 content=self._content(call),
                 plain={key: value for key, value in arguments.items() if key not in secret},
@@ -91,6 +105,10 @@ class RunbookAction:
 
     def _content(self, call: ActionCall) -> bytes:
         return self.content if call.content is None else call.content
+
+
+def _about(call: ActionCall) -> About:
+    return About(call.request_id, call.step_path, str(call.token))
 
 
 def _pinned_meta(name: str, content: bytes) -> Meta:

@@ -16,7 +16,6 @@ from connectors.runbook.meta import CHECK_MODE, Meta
 from connectors.runbook.names_set import refuse_overwritten_arguments
 from connectors.runbook.promises import refuse_broken_promises
 from connectors.runbook.role_arguments import refuse_unfit_role_arguments
-from connectors.runbook.run import sweep
 from connectors.runbook.secret_arguments import refuse_undeclared_secrets
 from connectors.runbook.settings import RunbookSettings
 from request_models.actions import ActionSpec, Hazard
@@ -36,7 +35,6 @@ class RunbookConnector:
         self._runs = state / "runs"
         self._archives: dict[str, bytes] = {}
         self._examined: dict[tuple[str, str], Mapping[str, tuple[Hazard, ...]]] = {}
-        sweep(self._runs)
 
     @property
     def name(self) -> str:

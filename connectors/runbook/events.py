@@ -46,7 +46,8 @@ class Failure:
 class HostReport:
     """What happened on one host: `started` once a task was sent there, `reached` once one has ended there.
 
-    `changed` counts tasks; `failed` is Ansible's own word at the end, which knows what was rescued.
+    `changed` counts tasks; `failed` is Ansible's own word at the end, which knows what was rescued. `left_working`: a
+    task may still be at work there, though Ansible went on: a job in the background, or a module that was given up.
     """
 
     started: bool = False
@@ -55,6 +56,12 @@ class HostReport:
     failure: Failure | None = None
     changed: int = 0
     failed: bool = False
+    left_working: bool = False
+
+    @property
+    def may_work_on(self) -> bool:
+        """Whether something may be at work on a host that was not done, after the run ended of its own."""
+        return self.failed and (self.left_working or (self.unreachable is not None and self.may_have_run))
 
     @property
     def may_have_run(self) -> bool:
@@ -114,6 +121,7 @@ class Events:
         task = self._plain(str(data.get("task") or "unnamed"))
         self.tasks_ran = True
         word = "ok"
+        host.left_working = host.left_working or _left_working(result)
         if kind == "runner_on_unreachable":
             host.unreachable = self._message(result)
             host.failed = True
@@ -174,6 +182,12 @@ class Events:
             text = text.replace(secret, MASK)
         text = _CONTROL.sub(" ", text).strip()
         return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]} [...]"
+
+
+def _left_working(result: Mapping[str, Any]) -> bool:
+    """A job with `poll: 0` is started and not finished; a task past its `timeout:` says since when."""
+    results = [result, *(item for item in result.get("results") or [] if isinstance(item, Mapping))]
+    return any("timedout" in one or ("ansible_job_id" in one and not one.get("finished")) for one in results)
 
 
 def _acts_on_host(data: Mapping[str, Any]) -> bool:

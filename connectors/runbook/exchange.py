@@ -5,11 +5,11 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from request_models.json_values import JsonValue
 
@@ -18,19 +18,31 @@ SOCKET_NAME = "run.sock"
 
 @dataclass
 class Heard:
-    """What the run told: the hosts each play starts on, and the outputs of each host that reached its final task."""
+    """What the run told: the outputs of each host that reached its final task, and why no play was started."""
 
-    hosts: list[str] = field(default_factory=list)
     outputs: dict[str, JsonValue] = field(default_factory=dict)
     refusal: str | None = None
 
 
-class Exchange:
-    """Listens in a run's private folder while it is open; only processes of our own user are answered.
+class Judge(Protocol):
+    """Hears where a run goes, before it goes there."""
 
-    `may_play(hosts, known)` says why the play must not start on these hosts, or None; `known` are the names of the
-    inventory, given with the first play.
-    """
+    def may_play(self, hosts: list[str], known: list[str] | None, added: Mapping[str, Any]) -> str | None:
+        """Why the play must not start on these hosts, or None.
+
+        `known` are the names of the inventory, given with the first play; `added` are the variables by which hosts are
+        reached that the run added to it since.
+        """
+
+    def note_host(self, name: str) -> None:
+        """A task goes to another host than the play's."""
+
+    def note_become(self) -> None:
+        """A task runs as another user on its host."""
+
+
+class Exchange:
+    """Listens in a run's private folder while it is open; only processes of our own user are answered."""
 
     def __init__(
         self,
@@ -38,13 +50,13 @@ class Exchange:
         plain: Mapping[str, JsonValue],
         secret: Mapping[str, JsonValue],
         masks: list[str],
-        may_play: Callable[[list[str], list[str] | None], str | None],
+        judge: Judge,
     ) -> None:
         self._path = folder / SOCKET_NAME
         self._plain = plain
         self._secret = secret
         self._masks = masks
-        self._may_play = may_play
+        self._judge = judge
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._thread = threading.Thread(target=self._serve, name="orderly-run-exchange", daemon=True)
         self.heard = Heard()
@@ -101,10 +113,15 @@ class Exchange:
                 return {"value": self._secret[name]}
             case {"want": "masks"}:
                 return list(self._masks)
-            case {"want": "to_play", "hosts": list(hosts), "known": known}:
-                self.heard.hosts = list(dict.fromkeys([*self.heard.hosts, *hosts]))
-                self.heard.refusal = self._may_play(hosts, known)
+            case {"want": "to_play", "hosts": list(hosts), "known": known, "added": dict(added)}:
+                self.heard.refusal = self._judge.may_play(hosts, known, added)
                 return {"go": self.heard.refusal is None}
+            case {"want": "to_reach", "host": str(host)}:
+                self._judge.note_host(host)
+                return {}
+            case {"want": "to_become"}:
+                self._judge.note_become()
+                return {}
             case {"want": "to_report", "host": str(host), "outputs": outputs}:
                 self.heard.outputs[host] = outputs
                 return {}

@@ -7,18 +7,17 @@ from pathlib import Path
 from ansible_runner import RunnerConfig
 from ansible_runner.utils import get_callback_dir
 
-from connectors.runbook import supervisor
+from connectors.run_folders import END_VARIABLE, RunFolder
+from connectors.run_supervisor import ENDED
 from connectors.runbook.content import SHIPPED
 from connectors.runbook.settings import RunbookSettings
 
 LOOK_EVERY = 0.2
 """Seconds between two looks at timeout and cancel."""
 
-RUN_VARIABLE = "ORDERLY_RUN"
-"""Environment variable that every process of a run carries, on the hosts too, with the run's id."""
-
-SUPERVISOR_PID = "supervisor.pid"
 PROJECT = "project"
+CLEAN_UP = SHIPPED / "playbooks" / "end_run.yml"
+"""Ends on hosts what carries a mark. It has no meta, so that it is no action."""
 
 _PLUGINS = SHIPPED / "plugins"
 _PLUGIN_VARIABLES = {
@@ -38,12 +37,13 @@ _EMPTY_INVENTORY = "all:\n  hosts: {}\n"
 
 
 def runner_config(
-    folder: Path, settings: RunbookSettings, socket: Path, *, playbook: str, limit: str | None, check: bool
+    run: RunFolder, settings: RunbookSettings, socket: Path, *, playbook: str, limit: str | None, check: bool
 ) -> RunnerConfig:
     """What ansible-runner needs for one playbook below `folder`'s project, on the hosts of `limit`.
 
     Without a limit the inventory is left out, so that nothing but the implicit localhost is there to be acted on.
     """
+    folder = run.path
     no_hosts = folder / "inventory" / "none.yml"
     no_hosts.parent.mkdir(mode=0o700)
     no_hosts.write_text(_EMPTY_INVENTORY, encoding="utf-8")
@@ -60,17 +60,30 @@ def runner_config(
         fact_cache_type="memory",
     )
     config.prepare()
-    config.command = [*_supervised(folder), *_ansible_playbook(), *config.command[1:]]
+    config.command = run.supervised([*_ansible_playbook(), *config.command[1:]])
     # The runner copies our whole environment and writes it into a file: give it only what a run needs.
-    config.env = _environment(folder, settings, socket)
+    config.env = {**_environment(folder, settings), **_runner_environment(folder, socket)}
     config.pexpect_timeout = LOOK_EVERY
     config.suppress_ansible_output = True
     config.suppress_output_file = True
     return config
 
 
-def _supervised(folder: Path) -> list[str]:
-    return [sys.executable, "-I", "-S", supervisor.__file__, str(os.getpid()), str(folder / SUPERVISOR_PID)]
+def tell_how_to_end(run: RunFolder, settings: RunbookSettings, pattern: str) -> None:
+    """Keep with a run how all that carries a mark of this pattern is ended on hosts.
+
+    By the same inventory and keys, over connections of its own: those of the run may hang.
+    """
+    inventory = [part for path in settings.inventory for part in ("--inventory", str(path))]
+    command = [*_ansible_playbook(), str(CLEAN_UP), *inventory, "--forks", str(max(settings.forks, 50))]
+    environment = {
+        **_environment(run.path, settings),
+        END_VARIABLE: pattern,
+        "ORDERLY_ENDED": str(run.path / ENDED),
+        "ANSIBLE_STDOUT_CALLBACK": "orderly_ended",
+        "ANSIBLE_SSH_ARGS": " ".join(["-o ControlMaster=no", *_ssh_arguments(settings)]),
+    }
+    run.tell_how_to_end(command, environment)
 
 
 def _ansible_playbook() -> list[str]:
@@ -78,9 +91,8 @@ def _ansible_playbook() -> list[str]:
     return [sys.executable, "-P", "-m", "ansible", "playbook"]
 
 
-def _environment(folder: Path, settings: RunbookSettings, socket: Path) -> dict[str, str]:
+def _environment(folder: Path, settings: RunbookSettings) -> dict[str, str]:
     project = folder / PROJECT
-    runner_callbacks = get_callback_dir()
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     plugins = {
         variable: os.pathsep.join([str(_PLUGINS / part), str(project / "plugins" / part)])
@@ -90,8 +102,6 @@ def _environment(folder: Path, settings: RunbookSettings, socket: Path) -> dict[
         **passed,
         **plugins,
         **_ssh_environment(folder, settings),
-        RUN_VARIABLE: folder.name,
-        "ORDERLY_RUN_SOCKET": str(socket),
         "LANG": "C.UTF-8",
         "LC_ALL": "C.UTF-8",
         "TERM": "dumb",
@@ -104,8 +114,16 @@ def _environment(folder: Path, settings: RunbookSettings, socket: Path) -> dict[
         "ANSIBLE_NOCOLOR": "1",
         # The last one wins among these, so that ours beats the variables of hosts and groups.
         "ANSIBLE_VARS_ENABLED": "host_group_vars,orderly_arguments",
+    }
+
+
+def _runner_environment(folder: Path, socket: Path) -> dict[str, str]:
+    """What ansible-runner and our plugins need on top. The supervisor adds the run's mark, which it must not carry."""
+    own_callbacks = [str(_PLUGINS / "callback"), str(folder / PROJECT / "plugins" / "callback")]
+    return {
+        "ORDERLY_RUN_SOCKET": str(socket),
         # ansible-runner's callback extends the one named ORIGINAL.
-        "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join([plugins["ANSIBLE_CALLBACK_PLUGINS"], runner_callbacks]),
+        "ANSIBLE_CALLBACK_PLUGINS": os.pathsep.join([*own_callbacks, get_callback_dir()]),
         "ANSIBLE_STDOUT_CALLBACK": "awx_display",
         "ORIGINAL_STDOUT_CALLBACK": "orderly_run",
         "AWX_ISOLATED_DATA_DIR": str(folder / "artifacts" / folder.name),
@@ -114,11 +132,8 @@ def _environment(folder: Path, settings: RunbookSettings, socket: Path) -> dict[
 
 def _ssh_environment(folder: Path, settings: RunbookSettings) -> dict[str, str]:
     ssh = settings.ssh
-    arguments = ["-o BatchMode=yes", *_multiplexing(folder)]
-    if ssh.known_hosts_file is not None:
-        arguments.append(f"-o UserKnownHostsFile={ssh.known_hosts_file}")
     environment = {
-        "ANSIBLE_SSH_ARGS": " ".join(arguments),
+        "ANSIBLE_SSH_ARGS": " ".join([*_multiplexing(folder), *_ssh_arguments(settings)]),
         "ANSIBLE_SSH_CONTROL_PATH_DIR": str(folder / "cp"),
         "ANSIBLE_TIMEOUT": str(ssh.connect_seconds),
     }
@@ -127,6 +142,11 @@ def _ssh_environment(folder: Path, settings: RunbookSettings) -> dict[str, str]:
     if ssh.private_key_file is not None:
         environment["ANSIBLE_PRIVATE_KEY_FILE"] = str(ssh.private_key_file)
     return environment
+
+
+def _ssh_arguments(settings: RunbookSettings) -> list[str]:
+    known_hosts = settings.ssh.known_hosts_file
+    return ["-o BatchMode=yes", *([] if known_hosts is None else [f"-o UserKnownHostsFile={known_hosts}"])]
 
 
 def _multiplexing(folder: Path) -> list[str]:

@@ -30,7 +30,7 @@ def predicted(action: "RunbookAction", call: ActionCall) -> JsonValue:
     if meta.probe != CHECK_MODE:
         return None
     report = action.play(call, action.playbook, meta, check=True)
-    Verdict(meta, report, {}, call.hosts, ()).refuse_unless_ended()
+    Verdict(meta, report, {}, call.hosts).refuse_unless_ended()
     return {"hosts": cast(JsonValue, _hosts_of(report))}
 
 
@@ -53,7 +53,7 @@ def foretold(call: ActionCall) -> dict[str, HostDone]:
 def _by_playbook(action: "RunbookAction", call: ActionCall, meta: Meta, playbook: str) -> Finding:
     probe = action.meta(call, playbook)
     report = action.play(call, playbook, probe)
-    Verdict(probe, report, {}, call.hosts, ()).result()
+    Verdict(probe, report, {}, call.hosts).result()
     said = {name: _presence(outputs) for name, outputs in report.outputs.items()}
     seen = "; ".join(f"{name}: {presence.value}" for name, presence in sorted(said.items())) or "no host answered"
     presences = set(said.values())
@@ -70,7 +70,7 @@ def _by_check_mode(action: "RunbookAction", call: ActionCall, meta: Meta) -> Fin
     if before is None:
         return Finding(Presence.CANNOT_TELL, "It is not on record what a run would have changed.")
     report = action.play(call, action.playbook, meta, check=True)
-    Verdict(meta, report, {}, call.hosts, ()).refuse_unless_ended()
+    Verdict(meta, report, {}, call.hosts).refuse_unless_ended()
     now = _hosts_of(report)
     seen = "; ".join(
         f"{name}: {before.get(name, {}).get('changed', 0)} tasks were to change it, {host['changed']} are now"
@@ -87,7 +87,7 @@ def _by_check_mode(action: "RunbookAction", call: ActionCall, meta: Meta) -> Fin
 def _adopted(meta: Meta, report: RunReport, done: Mapping[str, HostDone], call: ActionCall, seen: str) -> Finding:
     probed = replace(report, hosts={}, outputs={})  # what the probe itself did is not what the run did
     try:
-        return Finding(Presence.OURS, seen, Verdict(meta, probed, done, call.hosts, ()).adopted())
+        return Finding(Presence.OURS, seen, Verdict(meta, probed, done, call.hosts).adopted())
     except ActionFailed as error:
         if error.error_class is not ErrorClass.PERMANENT:
             raise

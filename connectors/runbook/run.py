@@ -1,29 +1,32 @@
 """One run of a playbook: a private folder, ansible-runner under a supervisor, and a report of what happened."""
 
-import fcntl
 import os
 import re
-import secrets
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from uuid import UUID
 
 from ansible_runner import Runner
 
+from connectors.run_folders import About, RunFolder, call_of, end_left_runs_of, new_folder, pattern_of_call
+from connectors.run_supervisor import END_SECONDS, OF_ITS_OWN, RUN_VARIABLE
 from connectors.runbook.content import unpack
 from connectors.runbook.events import Events, HostReport
 from connectors.runbook.exchange import Exchange
-from connectors.runbook.invocation import PROJECT, RUN_VARIABLE, SUPERVISOR_PID, runner_config
+from connectors.runbook.invocation import PROJECT, runner_config, tell_how_to_end
 from connectors.runbook.settings import RunbookSettings
 from request_models.json_values import JsonValue
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 """Names of groups and hosts that mean nothing more to Ansible's host patterns."""
+
+_HERE = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Names that mean this machine to Ansible where the inventory does not have them."""
 
 Stop = Literal["timeout", "cancelled"]
 
@@ -35,6 +38,7 @@ class RunOrder:
     `plain` and `secret` are the arguments, `masks` the texts to show nowhere.
     """
 
+    about: About
     playbook: str
     content: bytes
     plain: Mapping[str, JsonValue]
@@ -52,11 +56,10 @@ class RunOrder:
 class RunReport:
     """What happened. `refusal` is why nothing was started; `last_words` are Ansible's when it ended by itself.
 
-    `played` are the hosts that plays were started on; `exit_status` is None when a signal ended the supervisor.
+    `exit_status` is None when a signal ended the supervisor. `left_on` are the hosts where it may still be at work,
+    with the reason why it could not be ended.
     """
 
-    run_id: str
-    played: tuple[str, ...]
     exit_status: int | None
     stopped: Stop | None
     refusal: str | None
@@ -64,21 +67,22 @@ class RunReport:
     tasks_ran: bool
     hosts: Mapping[str, HostReport]
     outputs: Mapping[str, JsonValue]
-
-    @property
-    def cut_short(self) -> bool:
-        """Whether it was stopped, or killed: what it was doing on the hosts may go on there."""
-        return self.stopped is not None or self.exit_status is None
+    left_on: Mapping[str, str]
 
 
 def run(order: RunOrder, settings: RunbookSettings, runs: Path) -> RunReport:
-    """Run a playbook to its end, its timeout or its cancellation; no process of it is left afterwards."""
-    with _private_folder(runs) as folder:
-        unpack(order.content, folder / PROJECT)
-        (folder / "tmp").mkdir(mode=0o700)
+    """Run a playbook to its end, its timeout or its cancellation.
+
+    No process of it is left afterwards, here or on its hosts, but on those of `left_on`.
+    """
+    with new_folder(runs, order.about) as folder:
+        unpack(order.content, folder.path / PROJECT)
+        (folder.path / "tmp").mkdir(mode=0o700)
+        if order.hosts:
+            tell_how_to_end(folder, settings, folder.pattern)
         events = Events(order.log, order.masks)
-        with Exchange(folder, order.plain, order.secret, order.masks, _may_play(order)) as exchange:
-            watch = _Watch(folder / SUPERVISOR_PID, order, settings.kill_seconds)
+        with Exchange(folder.path, order.plain, order.secret, order.masks, _Judge(order, folder)) as exchange:
+            watch = _Watch(folder.pid_file, order, settings.kill_seconds + END_SECONDS)
             config = runner_config(
                 folder,
                 settings,
@@ -92,11 +96,8 @@ def run(order: RunOrder, settings: RunbookSettings, runs: Path) -> RunReport:
                 runner.run()
             finally:
                 watch.end()
-                if runner.rc is None:
-                    _kill_all_of(folder.name)
+                left_on = _ended(folder, runner.rc, events)
         return RunReport(
-            run_id=folder.name,
-            played=tuple(exchange.heard.hosts),
             exit_status=runner.rc,
             stopped=watch.stopped,
             refusal=exchange.heard.refusal,
@@ -104,15 +105,36 @@ def run(order: RunOrder, settings: RunbookSettings, runs: Path) -> RunReport:
             tasks_ran=events.tasks_ran,
             hosts=events.hosts,
             outputs=exchange.heard.outputs,
+            left_on=left_on,
         )
 
 
-def sweep(runs: Path) -> None:
-    """Remove the folders of runs whose process was killed: those that nobody holds any more."""
-    for folder in sorted(runs.glob("[!.]*")) if runs.is_dir() else ():
-        with suppress(OSError), (folder / "held").open("rb") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder)
+def end_earlier_runs(about: About, hosts: tuple[str, ...], settings: RunbookSettings, runs: Path) -> Mapping[str, str]:
+    """End what earlier runs of a call left, before it is run again or looked for.
+
+    By their folders where these are here, and in any case on the hosts: the machine that started them may be another.
+    Gives the hosts where something may be left, with the reason.
+    """
+    token = UUID(about.token)
+    left = end_left_runs_of(runs, token)
+    if left or not hosts:
+        return left
+    with new_folder(runs, about) as folder:
+        (folder.path / "tmp").mkdir(mode=0o700)
+        tell_how_to_end(folder, settings, pattern_of_call(token))
+        return folder.end(hosts, f"{RUN_VARIABLE}={call_of(token)}.")
+
+
+def _ended(folder: RunFolder, exit_status: int | None, events: Events) -> Mapping[str, str]:
+    """The hosts where something of an ended run may still be at work.
+
+    A run that was cut short was ended there by its supervisor, unless that was killed.
+    """
+    if exit_status in OF_ITS_OWN:
+        hosts = [name for name, host in events.hosts.items() if host.may_work_on]
+        return folder.end(hosts) if hosts else {}
+    left = folder.left_on
+    return folder.end() if left is None else left
 
 
 def limit(hosts: Sequence[str], done: Sequence[str]) -> str:
@@ -126,21 +148,6 @@ def limit(hosts: Sequence[str], done: Sequence[str]) -> str:
     if not hosts:
         raise ValueError("no group or host was named; nothing is ever run on all hosts")
     return ":".join([*hosts, *(f"!{name}" for name in done)])
-
-
-@contextmanager
-def _private_folder(runs: Path) -> Iterator[Path]:
-    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = runs / secrets.token_hex(6)
-    unnamed = folder.with_name(f".{folder.name}")  # until it is held, so that nobody sweeps it away
-    unnamed.mkdir(mode=0o700)
-    with (unnamed / "held").open("wb") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        unnamed.rename(folder)
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Watch:
@@ -191,28 +198,38 @@ class _Watch:
         return True
 
 
-def _kill_all_of(run_id: str) -> None:
-    """Kill what carries the run's id: for when the supervisor, which knew them all, was killed itself."""
-    mark = f"{RUN_VARIABLE}={run_id}".encode()
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if mark in (process / "environ").read_bytes().split(b"\0"):
-                os.kill(int(process.name), signal.SIGKILL)
-
-
 def _parent_of(pid: int) -> int:
     stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     return int(stat.rpartition(")")[2].split()[1])
 
 
-def _may_play(order: RunOrder) -> Callable[[list[str], list[str] | None], str | None]:
-    def judge(hosts: list[str], known: list[str] | None) -> str | None:
-        missing = sorted(set(order.hosts) - set(known)) if known is not None else []
+class _Judge:
+    """Says whether a play may start; notes where the run goes, for whoever may have to end it there."""
+
+    def __init__(self, order: RunOrder, folder: RunFolder) -> None:
+        self._order = order
+        self._folder = folder
+        self._known: frozenset[str] = frozenset()
+
+    def may_play(self, hosts: list[str], known: list[str] | None, added: Mapping[str, Any]) -> str | None:
+        missing = sorted(set(self._order.hosts) - set(known)) if known is not None else []
         if missing:
             return f"the inventory has no group or host named {', '.join(missing)}"
         unsafe = [name for name in hosts if not SAFE_NAME.match(name)]
         if unsafe:
             return f"the inventory's host '{unsafe[0]}' has a name that cannot be used safely; rename it"
+        self._known |= frozenset(known or ())
+        self._note({name: added.get(name, {}) for name in hosts})
         return None
 
-    return judge
+    def note_host(self, name: str) -> None:
+        if SAFE_NAME.match(name):
+            self._note({name: {}})
+
+    def note_become(self) -> None:
+        self._folder.note_become()
+
+    def _note(self, hosts: Mapping[str, Mapping[str, Any]]) -> None:
+        # What runs here is below the supervisor, which ends it.
+        elsewhere = {name: reach for name, reach in hosts.items() if name in self._known or name not in _HERE}
+        self._folder.note_hosts(elsewhere)

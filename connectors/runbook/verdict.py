@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from connectors.run_supervisor import OF_ITS_OWN
 from connectors.runbook.meta import Meta
 from connectors.runbook.run import RunReport
 from request_models.actions import ActionFailed, ActionResult, EffectClass, ErrorClass, Outcome
@@ -36,14 +37,12 @@ class Verdict:
         report: RunReport,
         done_before: Mapping[str, HostDone],
         asked: tuple[str, ...],
-        unsure: tuple[str, ...],
         foretold: Mapping[str, HostDone] | None = None,
     ) -> None:
         """`foretold` is what the first run was to do on each host, when this one repeated it."""
         self._meta = meta
         self._report = report
         self._asked = asked
-        self._unsure = unsure
         self._done = {
             **done_before,
             **{name: _told(host, (foretold or {}).get(name)) for name, host in self._done_now().items()},
@@ -57,6 +56,7 @@ class Verdict:
 
     def refuse_unless_ended(self) -> None:
         """Raise ActionFailed unless the run came to its end on every host, whatever it gave there."""
+        self._raise_left_working()
         self._raise_stopped()
         self._raise_not_started()
         self._raise_failed()
@@ -79,16 +79,32 @@ class Verdict:
             if name in hosts
         }
 
+    def _raise_left_working(self) -> None:
+        if left := self._report.left_on:
+            raise self._failed(
+                f"The runbook {self._how_it_ended()}, and may still be at work{said_left_on(left)}. It is ended there "
+                "as soon as that can be done; until then nobody can tell what it does.",
+                ErrorClass.UNKNOWN,
+                "still_running",
+            )
+
+    def _how_it_ended(self) -> str:
+        match self._report.stopped:
+            case "timeout":
+                return "did not end in time and was stopped"
+            case "cancelled":
+                return "was cancelled and stopped"
+            case None:
+                return "was cut short" if self._report.exit_status not in OF_ITS_OWN else "failed"
+
     def _raise_stopped(self) -> None:
         stopped = self._report.stopped
         if stopped is None:
             return
         harmless = self._meta.effect is EffectClass.READ_ONLY or not self._anything_started()
-        what = "did not end in time and was stopped" if stopped == "timeout" else "was cancelled and stopped"
         known = "it had changed nothing" if harmless else "whether it changed anything cannot be told"
-        still = f" It may still run on {', '.join(self._unsure)}, where it could not be ended." if self._unsure else ""
-        kind = ErrorClass.TRANSIENT if harmless and not self._unsure else ErrorClass.UNKNOWN
-        raise self._failed(f"The runbook {what}; {known}.{still}", kind, stopped)
+        kind = ErrorClass.TRANSIENT if harmless else ErrorClass.UNKNOWN
+        raise self._failed(f"The runbook {self._how_it_ended()}; {known}.", kind, stopped)
 
     def _anything_started(self) -> bool:
         return any(host.started for host in self._report.hosts.values())
@@ -225,6 +241,13 @@ class Verdict:
                 for name, host in sorted(self._done.items())
             }
         }
+
+
+def said_left_on(left: Mapping[str, str]) -> str:
+    """Where something may be left, with the reasons; an empty name is no host's."""
+    return "".join(f" on {name}" if name else "" for name in sorted(left)) + (
+        f" ({'; '.join(dict.fromkeys(left.values()))})"
+    )
 
 
 def _told(now: HostDone, foretold: HostDone | None) -> HostDone:

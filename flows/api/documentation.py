@@ -81,6 +81,7 @@ def _document(app: FastAPI) -> dict[str, Any]:
         tags=[
             {"name": "catalogue", "description": "What can be ordered."},
             {"name": "requests", "description": "Orders and what became of them."},
+            {"name": "approvals", "description": "What people decide before requests, or their steps, begin."},
             {"name": "holds", "description": "What people do to requests on hold."},
             {"name": "tasks", "description": "What requests ask of people."},
             {"name": "events", "description": "What requests wait for from other systems."},

@@ -69,7 +69,7 @@ def _news(tx: Transaction, request: RequestRow, views: Views, seen: _Seen) -> tu
     if events:
         seen.after = events[-1].id
     plan = tx.plans.get(request.plan_digest)
-    for step in views.steps(plan, tx.steps.all(request.id), tx.steps.attempts(request.id)):
+    for step in views.steps(plan.steps, tx.steps.all(request.id), tx.steps.attempts(request.id)):
         if step.attempts or step.started:
             if seen.steps.get(step.path) != step:
                 lines.append(_message("step", step))

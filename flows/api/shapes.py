@@ -6,8 +6,10 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
 from pydantic.config import JsonDict
 
+from flows.api.approval_shapes import ApprovalOutline
+from flows.api.lock_shapes import OwnLockShape
 from flows.api.shape_bases import In, Out, Token
-from flows.records.states import AttemptOutcome, EffectState, RequestState, TouchKind
+from flows.records.states import AttemptOutcome, CorrectionState, EffectState, RequestState, TouchKind
 from request_models.actions import ErrorClass, Outcome
 
 Address = Annotated[str, StringConstraints(max_length=2000, pattern=r"^https?://[^\x00-\x20\x7f]+$")]
@@ -224,6 +226,27 @@ class HoldShape(Out):
     assigned: AssignedShape
 
 
+class InputChange(Out):
+    """What one input was and is to be; null where it was not given, and in place of a secret."""
+
+    before: JsonValue = None
+    after: JsonValue = None
+
+
+class CorrectionShape(Out):
+    """A correction of inputs by a person."""
+
+    state: CorrectionState = Field(
+        description="pending: what depends on it is being taken back first; then applied. withdrawn: another came in "
+        "its place, or the request is undone."
+    )
+    actor: str
+    why: str
+    asked: datetime
+    settled: datetime | None = None
+    changes: dict[str, InputChange] = Field(description="The inputs that change, by name.")
+
+
 class TouchShape(Out):
     """Something that a person did by hand."""
 
@@ -310,6 +333,7 @@ class RequestDetail(RequestSummary):
                     "parent": None,
                     "zero_touch": True,
                     "touches": [],
+                    "corrections": [],
                     "hold": {
                         "cause": "create: the endpoint cannot be reached.",
                         "since": "2026-11-20T09:30:09.000000Z",
@@ -326,6 +350,15 @@ class RequestDetail(RequestSummary):
                         "choices": ["retry", "undo", "fix", "assign"],
                         "assigned": {"team": None, "person": None},
                     },
+                    "locks": [
+                        {
+                            "name": "bucket:orderly-apollo",
+                            "asked": "2026-11-20T09:30:00.100000Z",
+                            "held_since": "2026-11-20T09:30:00.100000Z",
+                            "number": 12,
+                            "waiting_behind": None,
+                        }
+                    ],
                 }
             ]
         }
@@ -344,7 +377,11 @@ class RequestDetail(RequestSummary):
     parent: str | None = Field(None, description="The request that ordered this one.")
     zero_touch: bool = Field(description="Whether no person had to do anything by hand, so far.")
     touches: list[TouchShape] = Field([])
+    corrections: list[CorrectionShape] = Field([], description="Of its inputs, the first one first.")
     hold: HoldShape | None = Field(None, description="There while the request is on hold.")
+    locks: list[OwnLockShape] = Field([], description="Those it holds now or waits for: it has all of them, or none.")
+    prerequisites: list[StepShape] = Field([], description="What is read before it may start.")
+    approvals: list[ApprovalOutline] = Field([], description="What people were asked to decide, in that order.")
 
 
 class RequestPage(Out):

@@ -5,17 +5,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self, cast
 
+from flows.api.approval_views import approval_outline
 from flows.api.forms import form_of
 from flows.api.languages import text_in
+from flows.api.lock_shapes import LockAhead, OwnLockShape
 from flows.api.shapes import (
     Accepted,
     AcceptedLinks,
     AssignedShape,
     AttemptShape,
+    CorrectionShape,
     EffectShape,
     FormShape,
     HeldStepShape,
     HoldShape,
+    InputChange,
     LeftOverShape,
     ModelDetail,
     ModelLinks,
@@ -32,13 +36,16 @@ from flows.api.shapes import (
     TouchShape,
     UndoShape,
 )
+from flows.approvals import ShownApproval, shown
 from flows.holds import Hold, hold_of
+from flows.lock_listing import OwnLock, locks_of
+from flows.records.corrections import CorrectionRow
 from flows.records.records import Transaction
 from flows.records.rows import AttemptRow, EffectRow, Person, Publication, RequestRow, StepRow, Touch, UndoRow
 from flows.records.states import RequestState
 from flows.reversal import UNDOABLE, is_cancellable
 from request_models.json_values import JsonValue
-from request_models.plan import Plan
+from request_models.plan import Plan, Step, step_of
 
 PENDING = "pending"
 """The state of a step that has not been reached: it has no row."""
@@ -54,7 +61,10 @@ class Known:
     effects: Sequence[EffectRow]
     undo: UndoRow | None
     touches: Sequence[Touch]
+    corrections: Sequence[CorrectionRow]
     hold: Hold | None
+    locks: Sequence[OwnLock]
+    approvals: Sequence[ShownApproval]
 
     @classmethod
     def read(cls, tx: Transaction, request: RequestRow) -> Self:
@@ -67,7 +77,10 @@ class Known:
             tx.effects.latest(request.id),
             tx.undos.get(request.id),
             tx.touches.of(request.id),
+            tx.corrections.of(request.id),
             hold_of(tx, request, plan),
+            locks_of(tx, request.id),
+            [shown(tx, row) for row in tx.approvals.of(request.id)],
         )
 
 
@@ -148,7 +161,7 @@ class Views:
             plan_digest=request.plan_digest,
             inputs=cast(dict[str, JsonValue], request.inputs.public),
             secret_inputs=list(request.inputs.secret_pointers),
-            steps=self.steps(plan, known.steps, known.attempts),
+            steps=self.steps(plan.steps, known.steps, known.attempts),
             outputs=self.outputs(request, plan),
             effects=[_effect(row) for row in known.effects],
             undo=None if known.undo is None else _undo(known.undo),
@@ -157,7 +170,11 @@ class Views:
             parent=request.parent,
             zero_touch=not known.touches,
             touches=[_touch(touch) for touch in known.touches],
+            corrections=[_correction(row) for row in known.corrections],
             hold=None if known.hold is None else _hold(known.hold, request),
+            locks=[_lock(one) for one in known.locks],
+            prerequisites=self.steps([step_of(read) for read in plan.prerequisites], known.steps, known.attempts),
+            approvals=[approval_outline(one, self._base) for one in known.approvals],
         )
 
     def request_url(self, request_id: str) -> str:
@@ -182,14 +199,14 @@ class Views:
             undo=f"{here}:undo" if request.state in UNDOABLE else None,
         )
 
-    def steps(self, plan: Plan, rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
-        """The steps in the order of the plan, each with its attempts."""
+    def steps(self, steps: Iterable[Step], rows: Iterable[StepRow], attempts: Iterable[AttemptRow]) -> list[StepShape]:
+        """The steps in the order given, each with its attempts."""
         row_of = {row.path: row for row in rows}
         attempts_of = defaultdict(list)
         for attempt in attempts:
             attempts_of[attempt.path].append(_attempt(attempt))
         shapes = []
-        for step in plan.steps:
+        for step in steps:
             row = row_of.get(step.path)
             shapes.append(
                 StepShape(
@@ -238,6 +255,14 @@ def _attempt(row: AttemptRow) -> AttemptShape:
     )
 
 
+def _correction(row: CorrectionRow) -> CorrectionShape:
+    before, after = (cast(dict[str, JsonValue], one.public) for one in (row.before, row.inputs))
+    changes = {name: InputChange(before=before.get(name), after=after.get(name)) for name in row.changed}
+    return CorrectionShape(
+        state=row.state, actor=row.actor, why=row.why, asked=row.asked, settled=row.settled, changes=changes
+    )
+
+
 def _touch(touch: Touch) -> TouchShape:
     return TouchShape(
         kind=touch.kind,
@@ -270,6 +295,18 @@ def _hold(hold: Hold, request: RequestRow) -> HoldShape:
         ],
         choices=[choice.value for choice in hold.choices],
         assigned=AssignedShape(team=hold.team, person=hold.assignee),
+    )
+
+
+def _lock(one: OwnLock) -> OwnLockShape:
+    assert one.lock.asked is not None, "it stands in the queue"
+    behind = one.behind
+    return OwnLockShape(
+        name=one.lock.name,
+        asked=one.lock.asked,
+        held_since=one.lock.held_since,
+        number=one.lock.number,
+        waiting_behind=None if behind is None else LockAhead(request=behind.request_id, held_since=behind.held_since),
     )
 
 

@@ -75,8 +75,12 @@ class ApiClient:
         return self._act(request_id, "undo", {"why": why, "leave": leave})
 
     def act_on_hold(self, request_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
-        """`complete`, `skip`, `fix` or `assign` a request that is on hold."""
+        """`complete`, `skip`, `fix`, `assign` or `release-locks` a request that is on hold."""
         return self._act(request_id, verb, body)
+
+    def locks(self) -> dict[str, Any]:
+        """The locks that are held or waited for."""
+        return self._call("GET", "/v1/locks")
 
     def tasks(self, parameters: Mapping[str, str]) -> dict[str, Any]:
         """People's tasks."""
@@ -89,6 +93,19 @@ class ApiClient:
     def act_on_task(self, task_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
         """`complete`, `assign` or `comment` a task."""
         return self._call("POST", f"/v1/tasks/{_segment(task_id, 'task', 'orderly tasks')}:{verb}", json=dict(body))
+
+    def approvals(self, parameters: Mapping[str, str]) -> dict[str, Any]:
+        """What is asked of people to decide."""
+        return self._call("GET", "/v1/approvals", params=dict(parameters))
+
+    def approval(self, approval_id: str) -> dict[str, Any]:
+        """One approval."""
+        return self._call("GET", f"/v1/approvals/{_segment(approval_id, 'approval', 'orderly approvals')}")
+
+    def decide(self, approval_id: str, verb: str, body: Mapping[str, JsonValue]) -> dict[str, Any]:
+        """`approve`, `reject` or `delegate`."""
+        path = f"/v1/approvals/{_segment(approval_id, 'approval', 'orderly approvals')}:{verb}"
+        return self._call("POST", path, json=dict(body))
 
     def close(self) -> None:
         """Close the connection."""

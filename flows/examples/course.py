@@ -98,6 +98,7 @@ def read_course(tx: Transaction, plan: Plan, request: RequestRow, watch: Watch) 
         steps=tuple(_step(tx, row, attempts, watch) for row in tx.steps.all(request.id)),
         blocks=tuple(_block(tx, row) for row in blocks),
         passed_over=_passed_over(plan, blocks),
+        approvals=tuple(dict.fromkeys(row.approval for row in tx.approvals.of(request.id))),
         inputs=frozenset(request.inputs.public) if isinstance(request.inputs.public, dict) else frozenset(),
     )
 

@@ -5,11 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.errors import InvalidInputs, NotEligible, RequestRefused
 from flows.examples.course import REFUSED, Course, Watch, read_course, unit_names
+from flows.examples.deciding import Deciders
 from flows.execution import Execution, FlowRunIdentity, Proceed
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.outbox_kinds import DISPATCH
+from flows.prerequisites import Prerequisites
 from flows.records.records import Records, Transaction
 from flows.records.rows import Person, RequestRow
 from flows.records.states import RequestState, StepState
@@ -41,6 +45,9 @@ class World:
     records: Records
     registry: Registry
     lifecycle: Lifecycle
+    prerequisites: Prerequisites
+    approvals: Approvals
+    deadlines: Deadlines
     execution: Execution
     wait_until: Callable[[datetime], None]
     begin: Callable[[Subject, ExampleDocument], None] = lambda _subject, _example: None
@@ -62,16 +69,30 @@ class World:
     def run(self, subject: Subject, example: ExampleDocument) -> Course:
         """Order as the example says, and run the request until it rests. The model is published."""
         self.begin(subject, example)
-        given = example.given
-        user = None if given.user is None else _person(given.user)
-        order = Order(subject.plan.model, given.inputs, requested_for=user, channel="example")
-        caller = Caller("examples", _person(given.requester), frozenset({"admin"}))
         try:
-            request = self.lifecycle.submit(order, caller).request
+            request_id = self.order(subject.plan.model, example)
         except RequestRefused as error:
             not_eligible = error.who if isinstance(error, NotEligible) else ""
             return Course(REFUSED, _why(error), not_eligible=not_eligible)
-        return _Run(self, subject.plan, request.id).to_rest()
+        return self.to_rest(subject.plan, request_id, example)
+
+    def order(self, model: str, example: ExampleDocument, key: str | None = None) -> str:
+        """Order as the example says: the request's id, the same for the same `key`. Raises RequestRefused."""
+        given = example.given
+        user = None if given.user is None else _person(given.user)
+        order = Order(model, given.inputs, requested_for=user, channel="example", idempotency_key=key)
+        return self.lifecycle.submit(order, caller_of(example)).request.id
+
+    def to_rest(self, plan: Plan, request_id: str, example: ExampleDocument) -> Course:
+        """Run a request, from wherever it stands, until it rests; who has to decide does so as the example says."""
+        decisions = example.given.decisions
+        deciders = Deciders(self.records, self.approvals, self.deadlines, self.wait_until, decisions)
+        return _Run(self, plan, request_id, deciders).to_rest()
+
+
+def caller_of(example: ExampleDocument) -> Caller:
+    """Who orders in an example."""
+    return Caller("examples", _person(example.given.requester), frozenset({"admin"}))
 
 
 @dataclass
@@ -81,6 +102,7 @@ class _Run:
     world: World
     plan: Plan
     id: str
+    deciders: Deciders
     labels: dict[tuple[str, str], str] = field(default_factory=dict)
     failed: set[tuple[str, str]] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
@@ -89,26 +111,43 @@ class _Run:
         """Take the request up until nothing moves it any more but a person, or time that nobody set."""
         while (go_on := self._next(self._now())) is not None:
             go_on()
+        # What the next example needs is not kept from it by one that rests without having ended.
+        self.world.records.run(lambda tx: tx.requests.get_for_update(self.id) and tx.locks.release(self.id))
         request, watch = self._now(), Watch(self.labels, frozenset(self.failed), tuple(self.log))
         return self.world.records.read(lambda tx: read_course(tx, self.plan, request, watch))
 
     def _next(self, request: RequestRow) -> Callable[[], None] | None:
         """What brings a request further that stands like this; None when it rests."""
         match request.state:
+            case RequestState.VALIDATING:
+                return lambda: self._validate(request)
+            case RequestState.AWAITING_APPROVAL:
+                return self.deciders.next(self.id) or self._waking(request.wake_at)
             case RequestState.SCHEDULED:
                 return lambda: self._start(request)
             case RequestState.IN_PROGRESS:
                 return lambda: self._enter(request)
+            case RequestState.UNDOING:
+                return lambda: self._undo(request)
             case RequestState.WAITING if request.wake_at is not None:
-                wake_at = request.wake_at
-                return lambda: self._wake(wake_at)
+                return self._waking(request.wake_at)
             case _:
                 return None
+
+    def _waking(self, moment: datetime | None) -> Callable[[], None] | None:
+        return None if moment is None else lambda: self._wake(moment)
 
     def _now(self) -> RequestRow:
         found = self.world.records.read(lambda tx: tx.requests.get(self.id))
         assert found is not None, "a request is never removed"
         return found
+
+    def _validate(self, request: RequestRow) -> None:
+        """What the keeper does with prerequisites."""
+        if request.wake_at is not None:
+            self._say(request.state_reason)
+            self.world.wait_until(request.wake_at)
+        self.world.prerequisites.read(self.id)
 
     def _start(self, request: RequestRow) -> None:
         """What the dispatcher does: it waits for the moment from which the request may run."""
@@ -127,6 +166,13 @@ class _Run:
         assert isinstance(entry, Proceed), f"nobody else works on the records of examples: {entry}"
         with entry.session as session:
             session.finish(session.walk(lambda unit: self._step(unit, session.run_step)))
+
+    def _undo(self, request: RequestRow) -> None:
+        """What the keeper does for an undo: it has a flow run of its own, which may sleep too."""
+        if request.wake_at is not None:
+            self.world.wait_until(request.wake_at)
+            self.world.records.run(lambda tx: tx.requests.set_wake_at(self.id, None))
+        self._enter(request)
 
     def _step(self, unit: Unit, run: Callable[[Unit, Callable[[str], None]], StepReport]) -> StepReport:
         """One step, told to whoever stands in for its action, and watched."""

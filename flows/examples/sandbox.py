@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from flows.errors import OrderlyError
 from flows.sandbox.inspection import Status, status
 from flows.settings import SETTINGS_FILES, Settings, load_settings, settings_files
+from flows.supervision import leashed
 from request_models.plan import Plan
 from request_models.schema import ExampleDocument
 
@@ -68,7 +69,7 @@ def sandbox_estate() -> Iterator[Estate]:
 def _start(state: Path) -> "subprocess.Popen[bytes]":
     with _log(state).open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "flows.sandbox", "--state", str(state)],
+            leashed([sys.executable, "-P", "-m", "flows.sandbox", "--state", str(state)]),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

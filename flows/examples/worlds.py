@@ -12,11 +12,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from connectors.registry import Registry
+from flows.approval_deadlines import Deadlines
+from flows.approvals import Approvals
 from flows.examples.driving import Subject, World
 from flows.examples.stand_ins import Script, StandIns, stand_in_registry
 from flows.examples.virtual_time import VirtualClock, VirtualStop
 from flows.execution import Execution
 from flows.lifecycle import Lifecycle
+from flows.prerequisites import Prerequisites
 from flows.records.keyring import Keyring
 from flows.records.records import Records, utc_now
 from flows.settings import ClaimSettings, Settings, WorkerSettings
@@ -41,7 +44,7 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
     own = settings.model_copy(
         update={"claim": ClaimSettings(ttl_seconds=_FOR_EVER), "worker": WorkerSettings(limit=1, branches=1)}
     )
-    with _folder() as folder, stand_in_registry(registry, stand_ins) as acting:
+    with private_folder() as folder, stand_in_registry(registry, stand_ins) as acting:
         records = Records.open(f"sqlite:///{folder / 'records.db'}", Keyring.open(folder / "keyring.json"), clock)
         try:
             records.migrate()
@@ -49,6 +52,9 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
                 records,
                 acting,
                 Lifecycle(records, own.public),
+                Prerequisites(records, acting, own, lambda: VirtualStop(clock)),
+                Approvals(records, own.public),
+                Deadlines(records, own.public),
                 Execution(records, acting, own, lambda: VirtualStop(clock)),
                 clock.wait_until,
                 begin,
@@ -61,7 +67,7 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
 @contextmanager
 def real(registry: Registry, settings: Settings) -> Iterator[World]:
     """A world in which everything is real but the records: steps act through `registry`, and waiting takes its time."""
-    with _folder() as folder:
+    with private_folder() as folder:
         records = Records.open(f"sqlite:///{folder / 'records.db'}", Keyring.open(folder / "keyring.json"))
         try:
             records.migrate()
@@ -69,6 +75,9 @@ def real(registry: Registry, settings: Settings) -> Iterator[World]:
                 records,
                 registry,
                 Lifecycle(records, settings.public),
+                Prerequisites(records, registry, settings),
+                Approvals(records, settings.public),
+                Deadlines(records, settings.public),
                 Execution(records, registry, settings),
                 lambda moment: time.sleep(max((moment - utc_now()).total_seconds(), 0.0)),
             )
@@ -95,7 +104,7 @@ def _one_by_one(blocks: Iterable[Block]) -> Iterator[Block]:
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def private_folder() -> Iterator[Path]:
     """A folder that is thrown away; in memory where that can be, since each example is many small transactions."""
     memory = _MEMORY if _MEMORY.is_dir() else None
     try:

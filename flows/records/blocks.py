@@ -3,7 +3,7 @@
 Every write carries the epoch of the writer's claim and raises ClaimLost when it is stale.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from sqlalchemy import BindParameter, ColumnElement, Connection, and_, bindparam, delete, insert, update
@@ -87,10 +87,13 @@ class Blocks:
             place_of, item_of = (bindparam(name, type_=blocks.c.place.type) for name in ("at", "of"))
             self._connection.execute(delete(blocks).where(_at(request_id, place_of, item_of)), within)
 
-    def forget(self, request_id: str, place: str, epoch: int) -> None:
-        """Have a block, in all items of the loops around it, as if it had never been reached."""
+    def forget(self, request_id: str, places: Iterable[tuple[str, str]], epoch: int) -> None:
+        """Have blocks, each in the item it stands in, as if they had never been reached."""
         self._claims.check(request_id, epoch)
-        self._connection.execute(delete(blocks).where(blocks.c.request_id == request_id, blocks.c.place == place))
+        gone = [{"at": place, "of": item_key} for place, item_key in places]
+        if gone:
+            place_of, item_of = (bindparam(name, type_=blocks.c.place.type) for name in ("at", "of"))
+            self._connection.execute(delete(blocks).where(_at(request_id, place_of, item_of)), gone)
 
     def get(self, request_id: str, place: str, item_key: str) -> BlockRow | None:
         """A block as recorded, None if it was not reached."""

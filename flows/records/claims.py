@@ -76,6 +76,12 @@ class Claims:
         """The latest claim on a request, live or not."""
         return _claim(self._connection.execute(_select(request_id)).one_or_none())
 
+    def live_since(self, since: datetime) -> list[Claim]:
+        """The claims taken then, or earlier, that have not expired."""
+        live = and_(~claims.c.released, claims.c.taken <= since, claims.c.expires > self._clock())
+        found = map(_claim, self._connection.execute(select(*claims.c).where(live).order_by(claims.c.taken)))
+        return [claim for claim in found if claim is not None]
+
     def renew(self, claim: Claim, ttl: timedelta) -> Claim:
         """Let the claim live `ttl` from now. Raises ClaimLost when it was released or taken.
 

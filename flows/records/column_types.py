@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Dialect, LargeBinary, Text
 from sqlalchemy.types import TypeDecorator
 
 from flows.records.errors import TooLong
-from flows.records.rows import Person, Sealed
+from flows.records.rows import Kept, Person, Sealed
 from request_models.json_values import JsonValue, canonical_json, refuse_what_is_not_json
 
 E = TypeVar("E", bound=StrEnum)
@@ -67,13 +67,21 @@ class SealedBytes(TypeDecorator[Sealed]):
     def process_bind_param(self, value: Sealed | None, dialect: Dialect) -> bytes | None:
         if value is None:
             return None
-        return canonical_json({"owner": value.owner, "public": value.public, "secrets": list(value.secret_pointers)})
+        written: dict[str, JsonValue] = {
+            "owner": value.owner,
+            "public": value.public,
+            "secrets": list(value.secret_pointers),
+        }
+        if value.large is not None:
+            written |= {"digest": value.large.digest, "size": value.large.size}
+        return canonical_json(written)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Sealed | None:
         if value is None:
             return None
         written = json.loads(value)
-        return Sealed(written["owner"], written["public"], tuple(written["secrets"]))
+        large = Kept(written["digest"], written["size"]) if "digest" in written else None
+        return Sealed(written["owner"], written["public"], tuple(written["secrets"]), large)
 
 
 class PersonBytes(TypeDecorator[Person]):

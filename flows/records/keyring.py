@@ -4,6 +4,7 @@ The active key seals, any key opens: a key is rotated by adding one, and values 
 """
 
 import base64
+import hmac
 import json
 import os
 import secrets
@@ -86,6 +87,15 @@ class Keyring:
             raise SealBroken(
                 "A sealed value does not open: it was altered, or belongs to another request or field."
             ) from None
+
+    def sign(self, message: bytes, key_id: str | None = None) -> tuple[str, bytes]:
+        """A MAC of a message, by the active key or one named, and that key's id; raises KeyringError without it.
+
+        Made with a key derived for this purpose: what signs never seals.
+        """
+        used = key_id or self._keys.active
+        derived = hmac.digest(self._key(used), b"orderly: signing", "sha256")
+        return used, hmac.digest(derived, message, "sha256")
 
     def rotate(self) -> str:
         """Add a fresh key, make it the active one, keep the others; gives its id."""

@@ -18,10 +18,13 @@ class Outbox:
     def __init__(self, connection: Connection, clock: Callable[[], datetime]) -> None:
         self._connection = connection
         self._clock = clock
+        self.filled = False
+        """Whether something was put in that is due now."""
 
     def put(self, kind: str, request_id: str | None, payload: JsonValue, available_at: datetime | None = None) -> int:
         """Add a message to be delivered from `available_at` (default: now) on; gives its id."""
         now = self._clock()
+        self.filled |= available_at is None or available_at <= now
         made = self._connection.execute(
             insert(outbox)
             .values(

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import ColumnElement, Result, Row, Select, Table, select
@@ -11,9 +12,14 @@ R = TypeVar("R")
 
 def select_rows(kind: type[Any], table: Table, named: Mapping[str, str] | None = None) -> Select[Any]:
     """Select the columns a dataclass needs; `named` maps a field to a column of another name."""
+    return _selected(kind, table, tuple((named or {}).items()))  # type: ignore[arg-type] # a class can be hashed
+
+
+@cache  # a step reads some twenty rows, and putting a select together takes longer than running it
+def _selected(kind: type[Any], table: Table, named: tuple[tuple[str, str], ...]) -> Select[Any]:
     columns: list[ColumnElement[Any]] = []
     for field in fields(kind):
-        name = (named or {}).get(field.name, field.name)
+        name = dict(named).get(field.name, field.name)
         columns.append(table.c[name].label(field.name))
     return select(*columns)
 

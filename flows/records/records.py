@@ -6,21 +6,27 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
 
 from flows.records.api_keys import ApiKeys
+from flows.records.approvals import Approvals
 from flows.records.audit import Audit
 from flows.records.blocks import Blocks
 from flows.records.claims import Claims
 from flows.records.content import Content
+from flows.records.corrections import Corrections
 from flows.records.database import READ_ONLY, open_engine, translated_errors
 from flows.records.effects import Effects
 from flows.records.errors import RecordsBusy
 from flows.records.events import Events
+from flows.records.history import History
 from flows.records.idempotency import Idempotency
+from flows.records.improvements import Improvements
 from flows.records.keyring import Keyring
+from flows.records.large_values import LargeValues
+from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.plans import Plans
 from flows.records.publications import Publications
@@ -56,7 +62,19 @@ class Transaction:
         self.tasks = Tasks(connection, clock)
         self.events = Events(connection, clock, keyring)
         self.touches = Touches(connection, clock)
-        self.requests = Requests(connection, clock, self.audit, self.claims, self.outbox, self.tasks, self.events)
+        self.locks = Locks(connection, clock, self.outbox)
+        self.approvals = Approvals(connection, clock, keyring)
+        self.requests = Requests(
+            connection,
+            clock,
+            self.audit,
+            self.claims,
+            self.outbox,
+            self.tasks,
+            self.events,
+            self.locks,
+            self.approvals,
+        )
         self.plans = Plans(connection, clock)
         self.content = Content(connection, clock)
         self.publications = Publications(connection, clock)
@@ -65,8 +83,12 @@ class Transaction:
         self.blocks = Blocks(connection, clock, self.claims)
         self.effects = Effects(connection, clock, self.claims)
         self.undos = Undos(connection, clock)
+        self.corrections = Corrections(connection, clock)
         self.api_keys = ApiKeys(connection, clock)
         self.secrets = Secrets(connection, keyring)
+        self.history = History(connection)
+        self.improvements = Improvements(connection, clock)
+        self.large_values = LargeValues(connection)
 
 
 class Records:
@@ -76,8 +98,16 @@ class Records:
     a Conflict found by the database itself appears when the transaction is left, for nothing of it can be kept.
     """
 
-    def __init__(self, engine: Engine, keyring: Keyring, clock: Callable[[], datetime], patience: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        keyring: Keyring,
+        clock: Callable[[], datetime],
+        patience: float,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
         self._engine = engine
+        self._announce = announce
         self._reading = engine.execution_options(**{READ_ONLY: True})
         self._keyring = keyring
         self._clock = clock
@@ -92,13 +122,14 @@ class Records:
         clock: Callable[[], datetime] = utc_now,
         *,
         patience: float = PATIENCE_SECONDS,
-    ) -> "Records":
+        announce: Callable[[], None] = lambda: None,
+    ) -> Self:
         """Records in `sqlite:///FILE` or `postgresql://...`; nothing is migrated. Raises RecordsUnavailable.
 
         `clock` gives aware datetimes; claims expire by it. `patience`: for how many seconds a busy database is ridden
-        out.
+        out. `announce` is called when a transaction that put something into the outbox has been committed.
         """
-        return cls(open_engine(database_url), keyring, clock, patience)
+        return cls(open_engine(database_url), keyring, clock, patience, announce)
 
     def now(self) -> datetime:
         """The time that claims expire by."""
@@ -156,9 +187,12 @@ class Records:
         self._thread.busy = True
         try:
             with translated_errors(), engine.begin() as connection:
-                yield Transaction(connection, self._keyring, self._clock)
+                transaction = Transaction(connection, self._keyring, self._clock)
+                yield transaction
         finally:
             self._thread.busy = False
+        if transaction.outbox.filled:
+            self._announce()
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         deadline = time.monotonic() + self._patience

@@ -7,15 +7,17 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Connection, Select, and_, insert, or_, select, update
 
 from flows.outbox_kinds import WAKE
+from flows.records.approvals import Approvals
 from flows.records.audit import Audit
 from flows.records.claims import Claims
 from flows.records.cursors import read_cursor, write_cursor
 from flows.records.errors import IllegalTransition, NotFound
 from flows.records.events import Events
+from flows.records.locks import Locks
 from flows.records.outbox import Outbox
 from flows.records.reading import each, one, select_rows
 from flows.records.rows import NewRequest, Page, Person, RequestFilter, RequestRow, Sealed
-from flows.records.states import LEGAL_MOVES, RequestState
+from flows.records.states import ENDED, LEGAL_MOVES, RequestState
 from flows.records.tables import requests, tasks
 from flows.records.tasks import Tasks, asked_of
 from request_models.calendars import calendar_from_json
@@ -34,7 +36,7 @@ _Rows: TypeAlias = list[RequestRow]  # the class has a method of that name
 class Requests:
     """The requests. Every change of state is legal by the table of states and audited in the same transaction."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a change of state reaches each of these stores
         self,
         connection: Connection,
         clock: Callable[[], datetime],
@@ -43,6 +45,8 @@ class Requests:
         outbox: Outbox,
         tasks: Tasks,
         events: Events,
+        locks: Locks,
+        approvals: Approvals,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -51,6 +55,8 @@ class Requests:
         self._outbox = outbox
         self._tasks = tasks
         self._events = events
+        self._locks = locks
+        self._approvals = approvals
 
     def add(self, new: NewRequest) -> RequestRow:
         """Record a request as `validating`; raises Conflict when the id is taken or the plan is unknown."""
@@ -79,6 +85,7 @@ class Requests:
                 due_at=new.due_at,
                 due_seconds=new.due_seconds,
                 due_calendar=new.due_calendar,
+                not_before=new.not_before,
                 clock_stops_in=new.clock_stops_in,
                 clock_stopped_seconds=0.0,
                 parent=new.parent,
@@ -114,9 +121,16 @@ class Requests:
         rows = _select().where(requests.c.state.in_(list(states))).order_by(requests.c.submitted, requests.c.id)
         return each(RequestRow, self._connection.execute(rows))
 
+    def open_children(self, request_id: str) -> _Rows:
+        """The requests that a request ordered and that have not ended, oldest first."""
+        open_ones = and_(requests.c.parent == request_id, requests.c.state.not_in(list(ENDED)))
+        rows = _select().where(open_ones).order_by(requests.c.submitted, requests.c.id)
+        return each(RequestRow, self._connection.execute(rows))
+
     def to_wake(self, now: datetime, limit: int) -> _Rows:
         """Requests that sleep and whose time has come, the longest first."""
-        due = and_(requests.c.state.in_([RequestState.WAITING, RequestState.UNDOING]), requests.c.wake_at <= now)
+        asleep = [RequestState.WAITING, RequestState.AWAITING_APPROVAL, RequestState.UNDOING]
+        due = and_(requests.c.state.in_(asleep), requests.c.wake_at <= now)
         rows = _select().where(due).order_by(requests.c.wake_at, requests.c.id).limit(limit)
         return each(RequestRow, self._connection.execute(rows))
 
@@ -133,8 +147,8 @@ class Requests:
     ) -> RequestRow:
         """Change a request's state and audit it. `wake_at`: when it goes on by itself, for a state that waits.
 
-        What follows from it everywhere is done here: a parent hears that its child has ended, and a request that is
-        being undone wants nothing more of people and events.
+        What follows from it everywhere is done here: a parent hears that its child has ended, one that has ended
+        holds no locks, and a request that is being undone, or has ended, wants nothing more of people and events.
         A runner gives its claim's `epoch`. Raises NotFound, IllegalTransition, ClaimLost.
         """
         request = self._locked(request_id)
@@ -151,16 +165,38 @@ class Requests:
         if to is RequestState.UNDOING:
             self._tasks.cancel_open(request_id, actor, why)
             self._events.settle_all(request_id)
+        if to is RequestState.UNDOING or to.ended:
+            self._approvals.withdraw_open(request_id, why)
         self._change(request, state=to, state_reason=why, state_since=now, wake_at=wake_at, **columns)
         self._audit.add(request_id, actor, MOVED, request.state, to, why, now)
+        if to.ended:
+            self._locks.release(request_id)
         return self._required(request_id)
 
-    def set_wake_at(self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None) -> None:
-        """Let a request sleep in the state it is in, or wake it (None). Raises NotFound, ClaimLost."""
+    def set_reason(self, request_id: str, why: str) -> RequestRow:
+        """Say anew why a request is in the state it is in; raises NotFound."""
+        self._change(self._locked(request_id), state_reason=why)
+        return self._required(request_id)
+
+    def set_wake_at(
+        self, request_id: str, wake_at: datetime | None, *, epoch: int | None = None, why: str | None = None
+    ) -> None:
+        """Let a request sleep in the state it is in, or wake it (None). `why` replaces the reason it is in that state.
+
+        Raises NotFound, ClaimLost.
+        """
         request = self._locked(request_id)
         if epoch is not None:
             self._claims.check(request_id, epoch)
-        self._change(request, wake_at=wake_at)
+        self._change(request, wake_at=wake_at, **({} if why is None else {"state_reason": why}))
+
+    def to_validate(self, now: datetime, limit: int) -> _Rows:
+        """Requests whose prerequisites are to be read now, the longest first."""
+        due = and_(
+            requests.c.state == RequestState.VALIDATING, or_(requests.c.wake_at.is_(None), requests.c.wake_at <= now)
+        )
+        rows = _select().where(due).order_by(requests.c.submitted, requests.c.id).limit(limit)
+        return each(RequestRow, self._connection.execute(rows))
 
     def set_hold(self, request_id: str, team: str | None, assignee: str | None) -> RequestRow:
         """Say whose the hold is; raises NotFound."""

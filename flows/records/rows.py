@@ -14,17 +14,27 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Kept:
+    """A large value that is kept apart: SHA-256 (hex) and length in bytes of its canonical JSON."""
+
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Sealed:
     """A JSON value whose secret parts are kept apart, encrypted.
 
     `public` holds null at each of `secret_pointers` (JSON pointers, no wildcards). Secrets never stand inside the JSON
     as markers, which a user could forge; they are rows of their own, bound to the request, `owner` and pointer. Owners:
-    `inputs`, `values`, `steps/PATH/arguments`, `steps/PATH/result`, `outputs`.
+    `inputs`, `values`, `steps/PATH/arguments`, `steps/PATH/result`, `outputs`. Of a step or block, what is `large` is
+    kept apart, and `public` is null.
     """
 
     owner: str
     public: JsonValue
     secret_pointers: tuple[str, ...] = ()
+    large: Kept | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +55,7 @@ class NewRequest:
     """A request to be recorded; it starts as `validating`. `caller` (an identity's id) is the actor of its first event.
 
     `clock_stops_in` are the states in which its clock stops (`due.stops_in` of the plan); `due_calendar` is the
-    calendar in whose open hours it runs, None for always.
+    calendar in whose open hours it runs, None for always. `not_before`: the order asks that nothing be done sooner.
     """
 
     id: str
@@ -61,6 +71,7 @@ class NewRequest:
     due_at: datetime | None = None
     due_seconds: float | None = None
     due_calendar: JsonValue = None
+    not_before: datetime | None = None
     clock_stops_in: tuple[str, ...] = ()
     arm: str | None = None
     source_system: str | None = None
@@ -104,6 +115,7 @@ class RequestRow:
     state_reason: str
     state_since: datetime
     wake_at: datetime | None
+    not_before: datetime | None
     hold_team: str | None
     hold_assignee: str | None
     due_at: datetime | None

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from flows.records.errors import SealBroken
 from flows.records.keyring import Ciphertext, Keyring
+from flows.records.large_values import LARGE_BYTES, LargeValues
 from flows.records.rows import Sealed
 from flows.records.tables import secrets
 from request_models.json_values import JsonValue, canonical_json
@@ -18,6 +19,9 @@ from request_models.json_values import JsonValue, canonical_json
 SEEN = "seen/"
 """Owners that begin so hold what systems showed us: kept encrypted, since there may be a secret in it, but not counted
 among the request's secrets. Each region's name that a read answered would be masked from then on, in every line."""
+
+_MAY_BE_LARGE = ("steps/", "blocks/")
+"""Owners that begin so may hold what a system answered, however long; nobody shows it without revealing it."""
 
 _ABSENT = object()
 _INDEX = re.compile("0|[1-9][0-9]{0,9}")
@@ -29,12 +33,14 @@ class Secrets:
     def __init__(self, connection: Connection, keyring: Keyring) -> None:
         self._connection = connection
         self._keyring = keyring
+        self._large = LargeValues(connection)
 
     def seal(self, request_id: str, owner: str, value: JsonValue, pointers: Iterable[str]) -> Sealed:
         """Keep the parts of `value` at `pointers` encrypted and give the rest, with null in their places.
 
         Pointers (RFC 6901, no wildcards) that lead nowhere are passed over; what the owner had sealed before is
-        replaced. The request's row may be written later in the same transaction.
+        replaced. The request's row may be written later in the same transaction. What is large of a step or block is
+        kept apart.
         """
         self._connection.execute(delete(secrets).where(secrets.c.request_id == request_id, secrets.c.owner == owner))
         public = copy.deepcopy(value)
@@ -46,11 +52,16 @@ class Secrets:
             self._keep(request_id, owner, pointer, cast(JsonValue, secret))
             public = _replaced(public, pointer, None)
             sealed.append(pointer)
+        if owner.startswith(_MAY_BE_LARGE):
+            written = canonical_json(public)
+            if len(written) > LARGE_BYTES:
+                return Sealed(owner, None, tuple(sealed), self._large.keep(request_id, written))
         return Sealed(owner, public, tuple(sealed))
 
     def reveal(self, request_id: str, sealed: Sealed) -> JsonValue:
         """The whole value; raises SealBroken when a secret is missing or altered, KeyringError when its key is."""
-        value = copy.deepcopy(sealed.public)
+        large = sealed.large
+        value = copy.deepcopy(sealed.public) if large is None else self._large.get(request_id, large)
         for pointer in sealed.secret_pointers:
             value = _replaced(value, pointer, self._open(request_id, sealed.owner, pointer))
         return value

@@ -127,6 +127,18 @@ class TaskState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class CorrectionState(StrEnum):
+    """Where a correction of inputs stands.
+
+    `pending`: what depends on it is being taken back first. `withdrawn`: another came in its place, or the request is
+    undone.
+    """
+
+    PENDING = "pending"
+    APPLIED = "applied"
+    WITHDRAWN = "withdrawn"
+
+
 class TouchKind(StrEnum):
     """What a person did to a request by hand (design section 9)."""
 

@@ -224,6 +224,11 @@ class Steps:
         ordered = rows.order_by(attempts.c.started, attempts.c.path, attempts.c.item_key, attempts.c.attempt)
         return each(AttemptRow, self._connection.execute(ordered))
 
+    def attempts_of(self, request_id: str, path: str, item_key: str) -> list[AttemptRow]:
+        """Every attempt of one step, or one item of it, the first one first."""
+        rows = select_rows(AttemptRow, attempts).where(_at(attempts, request_id, path, item_key))
+        return each(AttemptRow, self._connection.execute(rows.order_by(attempts.c.attempt)))
+
     def _change(self, step: StepRow, **columns: Any) -> None:
         self._connection.execute(
             update(steps).where(_at(steps, step.request_id, step.path, step.item_key)).values(**columns)

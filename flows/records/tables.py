@@ -108,6 +108,7 @@ requests = Table(
     Column("state_reason", ExactText, nullable=False),
     Column("state_since", Moment, nullable=False),
     Column("wake_at", Moment),
+    Column("not_before", Moment),
     Column("hold_team", ExactText),
     Column("hold_assignee", ExactText),
     Column("due_at", Moment),

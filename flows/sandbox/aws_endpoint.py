@@ -22,6 +22,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wsgi import get_input_stream
 
 from connectors.aws.sandbox_tokens import AwsCall, AwsError, AwsRequest, failure, identify, mismatch, scope_of
+from flows.sandbox.aws_state import aws_state
 from flows.sandbox.journal import Answer, Entry, Journal, Token
 from flows.sandbox.moto_backend import Moto, Server, plain_environ
 from flows.sandbox.ports import LOOPBACK, listen, port_of
@@ -31,6 +32,7 @@ LARGEST_BODY = 64 * 1024 * 1024
 """Bytes. Bodies are held in memory and written to the journal."""
 
 HEALTH = "/orderly-sandbox/health"
+STATE = "/orderly-sandbox/state"
 _POLL_SECONDS = 0.1
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,9 @@ class AwsEndpoint:
         if request.path == HEALTH:
             health = self.health()
             return _text(200 if health["ok"] else 503, json.dumps(health), "application/json")
+        if request.path == STATE:
+            with self._lock:
+                return _text(200, json.dumps(aws_state()), "application/json")
         if request.path == "/moto-api/reset" and request.method == "POST":
             return self._reset(request, environ)
         call = identify(request)

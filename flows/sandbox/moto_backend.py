@@ -25,7 +25,7 @@ from typing import Any
 import moto.core.utils
 import moto.s3.models
 from moto.core.request import PRESERVED_HEADER_NAMES_ENVIRON_KEY
-from moto.iam.models import get_account_id_from
+from moto.iam.models import IAMBackend, ManagedPolicy, get_account_id_from
 from moto.moto_api._internal import mock_random  # where moto's seed is: its /moto-api/seed reaches the same object
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
@@ -71,6 +71,7 @@ class Moto:
 
     def __init__(self) -> None:
         os.environ.update(_AS_WE_WANT_IT)
+        _keep_aws_policies()
         self._app = DomainDispatcherApplication(create_backend_app)
         self._clock = _Clock()
         module: Any = SimpleNamespace(**{**vars(dt), "datetime": self._clock.datetime})
@@ -120,6 +121,24 @@ def plain_environ(environ: Mapping[str, Any]) -> dict[str, Any]:
     if names := environ.get(PRESERVED_HEADER_NAMES_ENVIRON_KEY):
         kept[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = dict(names)
     return kept
+
+
+def _keep_aws_policies() -> None:
+    """Read AWS's own policies once a process: moto reads all 1,300 of them for each partition, at each reset."""
+    read = IAMBackend._init_aws_policies  # noqa: SLF001 - there is no other place to hold on to
+    kept: dict[tuple[str, str], list[ManagedPolicy]] = {}
+
+    def policies(backend: IAMBackend) -> list[ManagedPolicy]:
+        place = (backend.account_id, backend.region_name)
+        if place not in kept:
+            drawn = mock_random.getstate()  # so that a replay, which may have to read them, draws the same ids after it
+            kept[place] = read(backend)
+            mock_random.setstate(drawn)
+        for policy in kept[place]:
+            policy.attachment_count = 0  # all of them that a request can change
+        return list(kept[place])
+
+    setattr(IAMBackend, read.__name__, policies)
 
 
 class _Clock:

@@ -7,6 +7,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from flows.left_runs import LeftRuns
 from flows.settings import SETTINGS_FILES, Settings, settings_files
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 DRAIN_SECONDS = 10.0
 """How long flow runs may go on after the worker was told to stop: a call that is cut off leaves an unknown outcome."""
+
+END_SECONDS = 10.0
+"""How long playbooks that were cut off then have to be ended on their hosts."""
 
 
 def run_worker(settings: Settings) -> None:
@@ -36,7 +40,8 @@ def run_worker(settings: Settings) -> None:
         limit=settings.worker.limit,
         prefetch_seconds=0,
     )
-    asyncio.run(_work(worker))
+    with LeftRuns(runs, patience=END_SECONDS):
+        asyncio.run(_work(worker))
 
 
 async def _work(worker: "OrderlyWorker") -> None:

@@ -45,6 +45,9 @@ def _say(judgement: Judgement, length: int | None) -> tuple[str, str]:
             return why, "let each part of a repetition start or end with a character that no other part takes"
         case Growth.NOT_JUDGED:
             return f"whether this pattern can run away cannot be judged: {judgement.why}", "write a simpler one"
+        case Growth.POLYNOMIAL if not judgement.ends:
+            why = "a match of this pattern may never end: it repeats what may be empty"
+            return why, "let each repeated part take at least one character: `(?:a|b)*`, not `(?:a?b?)*`"
         case Growth.POLYNOMIAL:
             most = int(MAX_STEPS ** (1 / judgement.degree))
             power = f"its time grows with the length to the power {judgement.degree}"

@@ -11,7 +11,7 @@ from request_models.yaml_source import Path
 
 NOT_YET_RUNNABLE = "not-yet-runnable"
 
-_MODEL_KEYS = ("prerequisites", "approvals", "locks", "notify", "feedback", "triggers", "lease")
+_MODEL_KEYS = ("notify", "feedback", "triggers", "lease")
 _INPUT_KEYS = ("choices", "shown_to")
 
 

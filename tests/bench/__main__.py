@@ -1,85 +1,47 @@
-"""`make bench`: how long the compiler takes, as figures seen on this machine and as ratios within the same run.
-
-A thousand models of eight steps are checked cold, again unchanged, and with one edited among them; the plainest thing
-that could be done with the same files, reading each with the YAML parser alone, is the baseline. `--json FILE` writes
-the figures, to compare with another version.
-"""
+"""`make bench`: figures seen on this machine, held against baselines of the same run; `--json FILE` keeps them."""
 
 import argparse
 import json
-import os
-import resource
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from bench.models import write_models
-
-BASELINE = """
-import pathlib, sys
-from ruamel.yaml import YAML
-for file in sorted(pathlib.Path(sys.argv[1]).glob("*.yaml")):
-    YAML(typ="safe", pure=True).load(file.read_text())
-"""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One measurement: wall-clock seconds, processor seconds of the process, and its largest memory in MB."""
-
-    name: str
-    seconds: float
-    processor: float
-    megabytes: float
-
-
-def measured(name: str, command: Sequence[str], state: Path) -> Figure:
-    """Run a command to its end and measure it. Raises CalledProcessError when it fails."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    started = time.perf_counter()
-    environment = {**os.environ, "ORDERLY_STATE": str(state)}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    seconds = time.perf_counter() - started
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Figure(name, seconds, used, after.ru_maxrss / 1024)
+from bench import compiling, fulfilling
+from bench.histories.__main__ import main as review
 
 
 def main() -> None:
-    """Measure, and print a table."""
-    parser = argparse.ArgumentParser(description="How long the compiler takes.")
-    parser.add_argument("--models", type=int, default=1000)
-    parser.add_argument("--json", type=Path)
+    """Measure, and print a table for each section; with `review` first, measure that (see `bench.histories`)."""
+    if sys.argv[1:2] == ["review"]:
+        review(sys.argv[2:])
+        return
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--only", choices=["compiling", "fulfilling"], help="one section; by default all")
+    parser.add_argument("--models", type=int, default=1000, help="models that are compiled")
+    parser.add_argument("--requests", type=int, default=20, help="requests that are fulfilled one by one")
+    parser.add_argument("--baseline", type=int, default=4, help="the same for the stock worker; 0: none")
+    parser.add_argument("--burst", type=int, default=40, help="requests that are ordered at once")
+    parser.add_argument("--settings", default="", help="a line of Orderly's settings, such as 'worker: {warm: false}'")
+    parser.add_argument("--json", type=Path, help="a file for the figures")
     wanted = parser.parse_args()
+    found: dict[str, object] = {}
     with tempfile.TemporaryDirectory(prefix="orderly-bench-") as folder:
-        models, state = Path(folder, "models"), Path(folder, "state")
-        edited = write_models(models, wanted.models)
-        check = [str(Path(sys.executable).with_name("orderly")), "check", str(models)]
-        figures = [
-            measured("YAML parser alone", [sys.executable, "-c", BASELINE, str(models)], state),
-            measured("checked cold", check, state),
-            measured("unchanged, again", check, state),
-        ]
-        edited.write_text(edited.read_text().replace("Bucket number", "Bucket no."))
-        figures.append(measured("one edited among them", check, state))
-    show(figures, wanted.models)
+        if wanted.only in {None, "compiling"}:
+            figures = compiling.measure(Path(folder), wanted.models)
+            compiling.show(figures, wanted.models)
+            found["compiling"] = [vars(figure) for figure in figures]
+        if wanted.only in {None, "fulfilling"}:
+            both = fulfilling.measure(
+                Path(folder),
+                requests=wanted.requests,
+                baseline=wanted.baseline,
+                burst=wanted.burst,
+                settings=wanted.settings,
+            )
+            fulfilling.show(*both)
+            found["fulfilling"] = fulfilling.as_json(both)
     if wanted.json is not None:
-        wanted.json.write_text(json.dumps([vars(figure) for figure in figures], indent=2) + "\n")
-
-
-def show(figures: Sequence[Figure], models: int) -> None:
-    """The table; the ratio is to the baseline, in wall-clock time."""
-    base = figures[0].seconds
-    lines = [f"{models} models of 8 steps, {os.cpu_count()} processors"]
-    lines.append(f"{'':24} {'wall s':>8} {'CPU s':>8} {'MB':>6} {'ratio':>7}")
-    for one in figures:
-        times = f"{one.seconds:8.2f} {one.processor:8.2f}"
-        lines.append(f"{one.name:24} {times} {one.megabytes:6.0f} {one.seconds / base:7.2f}")
-    sys.stdout.write("\n".join(lines) + "\n")
+        wanted.json.write_text(json.dumps(found, indent=2) + "\n")
 
 
 if __name__ == "__main__":

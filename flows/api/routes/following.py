@@ -91,7 +91,7 @@ def list_steps(request_id: RequestId, request: Request, response: Response, call
 
     def read(tx: Transaction, row: RequestRow) -> StepList:
         plan = tx.plans.get(row.plan_digest)
-        return StepList(items=views.steps(plan, tx.steps.all(row.id), tx.steps.attempts(row.id)))
+        return StepList(items=views.steps(plan.steps, tx.steps.all(row.id), tx.steps.attempts(row.id)))
 
     return _read(request_id, request, response, caller, read)
 

@@ -253,5 +253,6 @@ def _look(application: Application, request_id: str) -> RequestRow:
 
 def _accepted_state(tx: Transaction, request: RequestRow) -> RequestState:
     """The state an order was answered with, although it has moved on since: a repeated answer is the first one."""
-    reached = [event.to_state for event in tx.audit.of(request.id) if event.to_state is not None]
-    return next((state for state in reached if state is not RequestState.VALIDATING), request.state)
+    events = tx.audit.of(request.id)
+    at_once = [event.to_state for event in events if event.at == request.submitted and event.to_state is not None]
+    return at_once[-1] if at_once else request.state

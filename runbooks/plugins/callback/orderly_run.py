@@ -14,7 +14,9 @@ from importlib.machinery import ModuleSpec
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
 
 # Plugins cannot import one another by name; this is the file they share.
 _FILE = Path(__file__).resolve().parents[1] / "orderly_exchange.py"
@@ -31,13 +33,25 @@ DOCUMENTATION = """
       - Prints nothing; ansible-runner's callback extends this one and sends the events.
       - Takes the secrets of the run out of each event before it is written down.
       - Sends the outputs of the final task (a C(debug) whose C(msg) has the one key C(outputs)) to the engine.
-      - Marks what the run starts on hosts with its id.
+      - Marks what the run starts on hosts, and tells the engine to which hosts it goes, so that it can be ended there.
       - Ends the run before the first task when a name the step asked for is not in the inventory.
     options: {}
 """
 
 MASK = "********"
 RUN_VARIABLE = "ORDERLY_RUN"
+RAW = ("raw", "ansible.builtin.raw", "ansible.legacy.raw")
+REACH = (
+    "ansible_connection",
+    "ansible_host",
+    "ansible_port",
+    "ansible_python_interpreter",
+    "ansible_ssh_common_args",
+    "ansible_ssh_private_key_file",
+    "ansible_user",
+)
+"""How a host is reached; never a password."""
+
 DEBUG = ("debug", "ansible.builtin.debug", "ansible.legacy.debug")
 
 
@@ -50,7 +64,9 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        self._first_play = True
+        self._known: set[str] | None = None
+        self._delegates: set[str] = set()
+        self._told_of_become = False
         if orderly_exchange.is_orderly_run():
             _mask_what_is_written(sys.modules[type(self).__module__], orderly_exchange.ask(want="masks"))
 
@@ -59,18 +75,34 @@ class CallbackModule(CallbackBase):
         if not orderly_exchange.is_orderly_run():
             return
         inventory = play.get_variable_manager()._inventory  # noqa: SLF001 - no other way to the inventory from a callback
-        names = [host.name for host in inventory.get_hosts(play.hosts)]
-        known = sorted({*inventory.groups, *inventory.hosts})
-        answer = orderly_exchange.ask(want="to_play", hosts=names, known=known if self._first_play else None)
-        self._first_play = False
+        hosts = inventory.get_hosts(play.hosts)
+        known = None
+        if self._known is None:
+            self._known = {*inventory.groups, *inventory.hosts}
+            known = sorted(self._known)
+        added = {host.name: _reach(host) for host in hosts if host.name not in self._known}
+        answer = orderly_exchange.ask(want="to_play", hosts=[host.name for host in hosts], known=known, added=added)
         if not answer["go"]:
             sys.stdout.flush()
             os._exit(4)  # nothing runs yet; an exception would be caught and the play would go on
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        """Let what the task starts on a host carry the run's id, by which it can be found and ended there."""
-        if orderly_exchange.is_orderly_run():
+        """Let what the task starts on a host carry the run's mark, by which it can be found and ended there."""
+        if not orderly_exchange.is_orderly_run():
+            return
+        if task.action not in RAW:  # it takes no environment, and warns each time
             task.environment = [*(task.environment or []), {RUN_VARIABLE: os.environ[RUN_VARIABLE]}]
+        if task.become and not self._told_of_become:
+            self._told_of_become = True
+            orderly_exchange.ask(want="to_become")
+
+    def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
+        """Say to which host a task goes that is not its play's."""
+        if task.delegate_to is None or not orderly_exchange.is_orderly_run():
+            return
+        for name in _delegates(task, host) - self._delegates:
+            self._delegates.add(name)
+            orderly_exchange.ask(want="to_reach", host=name)
 
     def v2_playbook_on_handler_task_start(self, task: t.Any) -> None:
         """As with any other task."""
@@ -84,6 +116,29 @@ class CallbackModule(CallbackBase):
         if isinstance(message, dict) and set(message) == {"outputs"}:
             outputs = json.loads(json.dumps(message["outputs"]))
             orderly_exchange.ask(want="to_report", host=result.host.get_name(), outputs=outputs)
+
+
+def _reach(host: t.Any) -> dict[str, t.Any]:
+    """How a host that the run added to the inventory is reached."""
+    return {name: str(value) for name, value in host.get_vars().items() if name in REACH}
+
+
+def _delegates(task: t.Any, host: t.Any) -> set[str]:
+    """The hosts that a task is delegated to, as far as that is known before it starts: in a loop, by each item."""
+    if "{{" not in str(task.delegate_to):
+        return {str(task.delegate_to)}
+    variables = task.get_variable_manager().get_vars(play=task.get_play(), host=host, task=task)
+    templar = Templar(loader=task.get_loader(), variables=variables)
+    try:
+        items = templar.template(task.loop) if task.loop is not None else [None]
+        name = task.loop_control.loop_var if task.loop_control else "item"
+        found = set()
+        for item in items:
+            templar.available_variables = {**variables, name: item}
+            found.add(str(templar.template(task.delegate_to)))
+    except (AnsibleError, TypeError):
+        return set()  # it depends on what is not known yet; the task itself says so if it never is
+    return found
 
 
 class MaskedEvents:

@@ -48,6 +48,7 @@ class Orders:
         due_at: datetime | None = None,
         due_calendar: JsonValue = None,
         source_id: str | None = None,
+        parent: str | None = None,
     ) -> RequestRow:
         new = NewRequest(
             id=str(uuid.uuid4()),
@@ -64,6 +65,7 @@ class Orders:
             due_at=due_at,
             due_calendar=due_calendar,
             source_id=source_id,
+            parent=parent,
         )
         return self.records.run(lambda tx: tx.requests.add(new))
 

@@ -265,6 +265,9 @@ class TestCommands:
         request = json.loads(fixed.stdout)
         assert (request["state"], request["inputs"]["days"]) == ("in_progress", 7)
         assert [touch["kind"] for touch in request["touches"]] == ["hand_over", "complete", "fix"]
+        (correction,) = request["corrections"]
+        assert (correction["state"], correction["why"]) == ("applied", "too long")
+        assert correction["changes"]["days"]["after"] == 7
 
     @pytest.mark.parametrize(
         "arguments",

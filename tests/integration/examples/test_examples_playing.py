@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from flows.examples.testing import ExampleResult, ModelResult, Outcome
 from request_models.diagnostics import render_text
 
@@ -334,3 +336,46 @@ examples:
         )
     )
     assert result.examples[0].log == ("2030-03-01 06:00:00 look: read",)
+
+
+ASKED = (
+    NAMED
+    + """\
+prerequisites:
+  - {id: state, uses: box.look, with: {name: "{{ inputs.name }}"}, expect: result.state != 'broken',
+     otherwise: It is broken.}
+approvals:
+  - {id: busy, when: facts.state.state == 'busy', by: ["manager:user", "group:box-owners"], quorum: 2, order: written,
+     within: P2D, remind: P1D, escalate: "person:zoe"}
+  - {id: late, by: "group:box-owners", before: note, within: P1D, if_silent: wait}
+steps:
+  - {id: make, uses: box.make, with: {name: "{{ inputs.name }}"},
+     undo: {uses: box.drop, with: {name: "{{ inputs.name }}"}}}
+  - {id: note, uses: box.make, with: {name: later}, undo: {none: Never.}}
+examples:
+"""
+)
+READY = "results: {prerequisites.state: {state: ready, items: []}}"
+BUSY = "results: {prerequisites.state: {state: busy, items: []}}, requester: {id: ann, manager: mo}"
+
+
+@pytest.mark.parametrize(
+    ("given", "then"),
+    [
+        (f"{READY}, inputs: {{name: one}}", "state: fulfilled, approvals: [late]"),
+        (f"{BUSY}, inputs: {{name: one}}", "state: fulfilled, approvals: [busy, late]"),
+        (f"{BUSY}, inputs: {{name: one}}, decisions: {{busy: reject}}", "state: rejected, says: refused `busy`"),
+        (f"{BUSY}, inputs: {{name: one}}, decisions: {{busy: none}}", "state: rejected, says: Nobody decided `busy`"),
+        (
+            f"{READY}, inputs: {{name: one}}, decisions: {{late: reject}}",
+            "state: rejected, says: refused `late`, steps: {make: undone, note: not reached}",
+        ),
+        (f"{READY}, inputs: {{name: one}}, decisions: {{late: none}}", "state: awaiting_approval, steps: {make: done}"),
+        ("results: {prerequisites.state: {state: broken, items: []}}, inputs: {name: one}",
+         "state: rejected, says: It is broken., attempts: {prerequisites.state: 1}, approvals: []"),
+        (f"{READY}, inputs: {{name: one}}, failures: {{prerequisites.state: [{{}}, {{}}]}}",
+         "state: fulfilled, attempts: {prerequisites.state: 3}"),
+    ],
+)  # fmt: skip
+def test_prerequisites_and_approvals_are_played_as_the_example_says(tried: Tried, given: str, then: str) -> None:
+    passed(tried(f"{ASKED}  - {{name: it, given: {{{given}}}, then: {{{then}}}}}\n"))

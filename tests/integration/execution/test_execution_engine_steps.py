@@ -1,8 +1,7 @@
 """Tasks, waits and orders of other models: what they wait for and what wakes them; nothing is missed or doubled."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import timedelta
-from typing import cast
 
 import pytest
 
@@ -11,14 +10,14 @@ from flows.incoming_events import Incoming, IncomingEvents, forget_old_events
 from flows.lifecycle import Caller
 from flows.people_tasks import PeopleTasks, mark_overdue
 from flows.records.records import Transaction
-from flows.records.rows import Person, RequestFilter, RequestRow, TaskFilter, TaskRow, Touch
+from flows.records.rows import Person, RequestRow, TaskFilter, TaskRow, Touch
 from flows.records.states import EffectState, RequestState, StepState, TaskState, TouchKind
 from flows.touching import Remark
 from flows.waking import deliver_wakes
+from ordering import child_plan, children, engine, ordering, with_run
 from request_models.actions import ActionCall, ActionFailed, ActionResult, ErrorClass, Outcome
-from request_models.engine_actions import ENGINE_SPECS
 from request_models.json_values import JsonValue
-from request_models.plan import Literal, Loop, MapOf, Node, Output, Parallel, Plan, Step, Text
+from request_models.plan import Literal, Loop, MapOf, Output, Parallel, Step, Text
 from staging import CALLER, House, expression, plan_of, step
 
 OLGA = Caller(
@@ -32,22 +31,6 @@ ADDED: dict[str, JsonValue] = {
     "required": ["count"],
     "additionalProperties": False,
 }
-
-
-def engine(path: str, uses: str, returns: dict[str, JsonValue] | None = None, **more: object) -> Step:
-    """A step of the engine; what is no field of a step is an argument."""
-    own = {one.name for one in fields(Step)}
-    arguments = {name: cast(Node, node) for name, node in more.items() if name not in own}
-    given = {name: value for name, value in more.items() if name in own}
-    return Step(
-        path=path,
-        title={"en": path},
-        uses=uses,
-        contract="1",
-        effect=ENGINE_SPECS[uses].effect,
-        returns=returns,
-        **{"arguments": MapOf(arguments), **given},  # type: ignore[arg-type]  # tests pass fields by name
-    )
 
 
 def task(path: str = "by_hand", returns: dict[str, JsonValue] | None = None, **more: object) -> Step:
@@ -388,25 +371,6 @@ def test_old_events_are_forgotten_but_for_those_that_a_step_has_yet_to_take_up(h
 
 
 # orders of other models
-
-
-def child_plan(*steps: Step, **more: object) -> Plan:
-    inputs: dict[str, JsonValue] = {"size": {"type": "integer"}}
-    return replace(plan_of(*steps, inputs=inputs, **more), model="child")  # type: ignore[arg-type]  # tests pass fields by name
-
-
-def ordering(size: Node | None = None) -> Step:
-    inputs = MapOf({"size": size or Literal(3)})
-    return engine("order", "request.submit", model=Literal("child"), inputs=inputs)
-
-
-def children(house: House, request: RequestRow) -> list[RequestRow]:
-    rows = house.records.read(lambda tx: tx.requests.list(RequestFilter(limit=99))).items
-    return [row for row in rows if row.parent == request.id]
-
-
-def with_run(house: House, row: RequestRow) -> RequestRow:
-    return house.records.run(lambda tx: tx.requests.set_flow_run(row.id, None, f"orderly:{row.id}:nonce"))
 
 
 def test_a_request_orders_another_waits_for_it_and_gets_its_outputs(house: House) -> None:

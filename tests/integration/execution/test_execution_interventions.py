@@ -271,27 +271,11 @@ def test_corrected_inputs_are_seen_by_what_failed_and_follows_and_what_is_done_s
     assert row.values.public == {"place": "earth"}
     events = house.records.read(lambda tx: tx.audit.of(request.id))
     (event,) = [one for one in events if one.event == "inputs_changed"]
-    assert (event.actor, event.why) == ("anna", "the world is odd (changed: region; run again: two)")
+    assert (event.actor, event.why) == ("anna", "the world is odd (changed: region; concerned: two)")
     assert [touch.kind for touch in touches_of(house, request)] == [TouchKind.FIX]
     assert touched(house, request) == [("first", False), ("two", False), ("two", True), ("three", False)]
     tokens = [effect.token for effect in house.records.read(lambda tx: tx.effects.all(request.id))]
     assert len(set(tokens)) == len(tokens) == 4
-
-
-def test_a_done_step_that_depends_on_the_correction_must_be_undone_first(house: House) -> None:
-    house.stage.action("first")
-    house.stage.action("two", behave=Moody("mars"))
-    plan = plan_of(
-        undoable("first", arguments=text(expression("inputs.region"))),
-        step("two", arguments=text(expression("inputs.region"))),
-        inputs=REGION,
-    )
-    request = house.order(plan, region="mars", size=3)
-    house.run(request)
-    before = house.now(request)
-    with pytest.raises(NotPossible, match=r"step first .* undone first"):
-        house.corrections.fix(by_hand(request), Correction({"region": "earth"}))
-    assert house.now(request) == before
 
 
 def test_a_done_step_that_only_read_or_found_it_so_runs_again(house: House) -> None:

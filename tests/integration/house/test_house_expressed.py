@@ -20,7 +20,7 @@ TOOLS = ("AWX", "Backstage", "Kestra", "Rundeck", "SSM", "StackStorm")
 ROW = re.compile(r"^\| \[(?P<model>[a-z-]+)\]\(models/(?P=model)\.yaml\) \| (?P<cells>.*) \|$", re.MULTILINE)
 SOURCE = re.compile(r"\A# Source: github\.com/[\w.-]+/[\w.-]+,(?:.*\n#)? [\w./-]+\.(?:ya?ml|json|md)\b")
 CANNOT_RUN = {
-    "`approvals`", "`choices`", "`feedback`", "`lease`", "`locks`", "`notify`", "`once`", "`prerequisites`",
+    "`choices`", "`feedback`", "`lease`", "`notify`", "`once`",
     "`shown_to`", "`to`", "`triggers`", "a map of hosts",
 }  # fmt: skip
 """What these models use and this version reads, types and plans, but refuses to run."""

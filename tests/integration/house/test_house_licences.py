@@ -68,7 +68,7 @@ def test_every_installed_distribution_has_a_licence_we_may_use() -> None:
 
 
 QUOTES_THE_GPL = {"scipy"}
-"""Their metadata hold the text of GPL-3.0, of GCC's runtime library (with its exception); its section 13 names the AGPL."""
+"""Their metadata hold the GPL-3.0 of GCC's runtime library (with its exception); its section 13 names the AGPL."""
 
 
 def test_nothing_installed_is_agpl() -> None:

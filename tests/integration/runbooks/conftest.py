@@ -62,7 +62,7 @@ class Estate:
             ActionCall(
                 f"runbook.{name}",
                 arguments,
-                uuid.uuid4(),
+                call.pop("token", None) or uuid.uuid4(),
                 "request",
                 "step",
                 hosts=hosts,

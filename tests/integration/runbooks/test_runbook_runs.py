@@ -343,8 +343,7 @@ def test_a_killed_engine_leaves_no_process(
         if engine.poll() is None:
             engine.kill()
             engine.wait()
-    local.connector()  # the next one to start clears away what the killed one could not
-    assert list(local.runs.iterdir()) == []
+    wait_until("its supervisor has removed its folder", lambda: not list(local.runs.iterdir()), deadline=15)
 
 
 def test_a_killed_supervisor_is_an_unknown_outcome_and_leaves_no_process(

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import uuid
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,7 @@ def test_a_host_that_is_not_running_is_unreachable(estate: Any, tmp_path: Path) 
 
 def _check(web: Any, name: str, arguments: dict[str, Any], tmp: Path) -> int | None:
     """Run a shipped playbook with --check, as the connector would run it; gives Ansible's exit status."""
+    from connectors.run_folders import About
     from connectors.runbook.argument_specs import with_defaults
     from connectors.runbook.content import pinned_meta
     from connectors.runbook.run import RunOrder, run
@@ -229,6 +231,7 @@ def _check(web: Any, name: str, arguments: dict[str, Any], tmp: Path) -> int | N
     lines: list[str] = []
     report = run(
         RunOrder(
+            about=About("request", "step", str(uuid.uuid4())),
             playbook=name,
             content=content,
             plain=with_defaults(meta.arguments, arguments),

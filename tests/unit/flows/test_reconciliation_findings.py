@@ -64,6 +64,7 @@ def request_in(state: RequestState, **other: Any) -> RequestRow:
         state_reason="because",
         state_since=NOW - timedelta(minutes=1),
         wake_at=None,
+        not_before=None,
         hold_team=None,
         hold_assignee=None,
         due_at=None,

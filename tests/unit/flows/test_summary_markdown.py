@@ -59,6 +59,7 @@ def request(requester: str) -> RequestRow:
         state_reason="",
         state_since=NOW,
         wake_at=None,
+        not_before=None,
         hold_team=None,
         hold_assignee=None,
         due_at=None,

@@ -3,10 +3,12 @@
 import pytest
 
 from request_models.actions import EffectClass
-from request_models.dependence import dependents
+from request_models.dependence import concerned_approvals, dependents, held_back
 from request_models.plan import (
+    Approval,
     Block,
     Group,
+    InputRule,
     Literal,
     Loop,
     MapOf,
@@ -109,3 +111,52 @@ def test_who_reads_a_block_depends_on_the_steps_in_it_and_its_neighbours_do_not(
     loop = Group(blocks=(reading("each", "inputs.size"), step("calm")), path="l", loop=Loop(expression("inputs.list")))
     plan = plan_of(loop, reading("after", "steps.l.items"), step("apart", arguments=text(Literal("x"))))
     assert found(plan, "inputs.size") == ["after", "each"]
+
+
+# approvals
+
+
+def asks(name: str, **more: object) -> Approval:
+    return Approval(name, (Literal("group:g"),), **more)  # type: ignore[arg-type]  # tests pass fields by name
+
+
+def concerned(plan: Plan, *changed: str, unchanged: tuple[str, ...] = ()) -> list[str]:
+    return sorted(concerned_approvals(plan, set(changed), set(unchanged)))
+
+
+def held(plan: Plan, approval: Approval) -> list[str]:
+    return [one.path for one in held_back(plan, approval)]
+
+
+def test_an_approval_holds_back_everything_or_its_step_and_what_comes_after_it() -> None:
+    inner = Group((step("two"), step("three")), path="inner")
+    branches = Parallel((Group((step("left"), step("more"))), step("right")))
+    plan = plan_of(step("one"), inner, branches, step("last"))
+    assert held(plan, asks("all")) == ["one", "two", "three", "left", "more", "right", "last"]
+    assert held(plan, asks("a", before="three")) == ["three", "left", "more", "right", "last"]
+    assert held(plan, asks("a", before="inner")) == ["two", "three", "left", "more", "right", "last"]
+    assert held(plan, asks("a", before="more")) == ["more", "last"]
+    assert held(plan, asks("a", before="last")) == ["last"]
+
+
+def test_an_approval_covers_what_the_steps_it_holds_back_depend_on() -> None:
+    first, last = asks("first"), asks("last", before="two")
+    plan = plan_of(reading("one", "inputs.region"), reading("two", "inputs.size"), approvals=(first, last))
+    assert concerned(plan, "inputs.region") == ["first"]
+    assert concerned(plan, "inputs.size") == ["first", "last"]
+    assert concerned(plan, "inputs.note") == []
+
+
+def test_an_approval_covers_what_its_own_words_read_through_values_too() -> None:
+    when, words = asks("when", when=expression("values.long")), asks("words", message=expression("inputs.note"))
+    values = (NamedValue("long", expression("inputs.days > 9")),)
+    plan = plan_of(step("one"), values=values, approvals=(when, words))
+    assert concerned(plan, "inputs.note") == ["words"]
+    assert concerned(plan, "inputs.days") == ["when"]
+    assert concerned(plan, "inputs.days", unchanged=("values.long",)) == []
+
+
+def test_what_is_shown_to_approvers_is_covered_by_every_approval() -> None:
+    rules = {"reason": InputRule(shown_to="approvers")}
+    plan = plan_of(step("one"), input_rules=rules, approvals=(asks("a"), asks("b", before="one")))
+    assert concerned(plan, "inputs.reason") == ["a", "b"]

@@ -139,7 +139,7 @@ def test_an_expression_without_problems_has_its_type_or_fails_only_for_its_value
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(FUZZ, max_examples=5000)
+@settings(FUZZ, max_examples=3000)
 @given(cases())
 def test_thousands_of_expressions_without_problems_have_their_types(case: tuple[Scene, str]) -> None:
     check_expression(*case)
