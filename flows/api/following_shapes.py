@@ -72,6 +72,24 @@ class LogLines(Out):
 class AuditEntry(RequestEvent):
     """An event with who did it, and its link in the chain."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 2,
+                    "at": "2026-11-20T09:30:00.000000Z",
+                    "event": "moved",
+                    "from_state": "validating",
+                    "to_state": "scheduled",
+                    "why": "there is nothing to decide or to wait for",
+                    "actor": "orderly",
+                    "erased": False,
+                    "hash": "9f0c" * 16,
+                }
+            ]
+        }
+    )
+
     actor: str = Field(description="Id of the person, key or part of Orderly that did it.")
     erased: bool = Field(description="Whether the reason was erased.")
     hash: str = Field(description="SHA-256 (hex) over this entry and the hash before it.")
