@@ -9,7 +9,6 @@ from flows.api.shape_bases import Out
 from flows.api.shapes import OutputShape, StepShape
 from flows.records.states import RequestState
 
-
 _MOVED: JsonDict = {
     "id": 2,
     "at": "2026-11-20T09:30:00.000000Z",
