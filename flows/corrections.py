@@ -27,7 +27,7 @@ from flows.scope import Scope, order_scope, request_frames
 from flows.touching import touch_hold
 from flows.undo_ledger import Key
 from request_models.actions import ActionBroken, Outcome
-from request_models.dependence import concerned_approvals, nodes_of_call, reads_any
+from request_models.dependence import concerned_approvals, dependents, nodes_of_call, reads_any
 from request_models.expressions import ExpressionError
 from request_models.json_values import JsonValue, canonical_json
 from request_models.plan import Plan, Step
@@ -131,13 +131,7 @@ class Corrections:
         """What stands otherwise. Raises NotPossible where that cannot be told, or a correction cannot change it."""
         tx, plan = held.tx, held.plan
         changed = frozenset({f"inputs.{name}" for name in inputs} | {f"values.{name}" for name in values})
-        for read in plan.prerequisites:
-            if reads_any(nodes_of_call(read), changed):
-                name = read.path.removeprefix("prerequisites.")
-                raise NotPossible(
-                    f"The prerequisite `{name}` was judged by what is corrected, before the request was let in. Cancel "
-                    "it and order anew, or correct only what that does not depend on."
-                )
+        read_again = _read_again(plan, changed)
         blocks = decisions_of(tx, held.id)
         taken_back = next((place for place, _ in blocks if place.endswith("/undo")), None)
         if taken_back is not None:
@@ -150,9 +144,10 @@ class Corrections:
         frames = request_frames(tx, plan, corrected, self._public)
         search = ImpactSearch(rows, lambda row: _arguments(held, row), KnownDecisions(blocks), frames)
         try:
-            return search.of(plan, changed)
+            found = search.of(plan, changed)
         except ExpressionError as error:
             raise NotPossible(f"With these inputs the items of a loop cannot be told: {error}") from None
+        return replace(found, steps=(*read_again, *found.steps))
 
     def _scope_of(self, request: RequestRow, plan: Plan) -> ScopeOf:
         def scope_of(inputs: Mapping[str, JsonValue]) -> Scope:
@@ -211,10 +206,23 @@ def _arguments(held: Held, row: StepRow) -> dict[str, JsonValue]:
     return _known(held.tx.secrets.reveal(held.id, row.arguments))
 
 
+def _read_again(plan: Plan, changed: Collection[str]) -> list[Key]:
+    """The prerequisites that are read anew. Raises NotPossible where something goes by what one of them answered."""
+    concerned = [read for read in plan.prerequisites if reads_any(nodes_of_call(read), changed)]
+    for read in concerned:
+        name = read.path.removeprefix("prerequisites.")
+        if dependents(plan, {f"facts.{name}"}):
+            raise NotPossible(
+                f"The prerequisite `{name}` was judged by what is corrected, and steps go by what it answered. Cancel "
+                "the request and order anew, or correct only what that does not depend on."
+            )
+    return [(read.path, "") for read in concerned]
+
+
 def _labels(held: Held, keys: Collection[Key]) -> str:
     """The steps as operators call them."""
     around = surrounds(held.plan)
-    return _listed([label_of(around[path], item_key) for path, item_key in keys])
+    return _listed([label_of(around[path], item_key) if path in around else path for path, item_key in keys])
 
 
 def _listed(names: list[str]) -> str:

@@ -46,7 +46,7 @@ def left_behind(before: Surroundings, grace: float = GRACE) -> list[str]:
         wait_until("nothing is left behind", lambda: not _report(before), deadline=grace)
     except StillWaitingError:
         report = _report(before)
-        for process in set(_live_descendants(os.getpid())) - before.processes:
+        for process in _new_processes(before):
             try:
                 os.kill(process, signal.SIGKILL)
             except ProcessLookupError:
@@ -56,7 +56,7 @@ def left_behind(before: Surroundings, grace: float = GRACE) -> list[str]:
 
 
 def _report(before: Surroundings) -> list[str]:
-    processes = set(_live_descendants(os.getpid())) - before.processes
+    processes = _new_processes(before)
     threads = [t for t in threading.enumerate() if id(t) not in before.threads and not t.daemon and t.is_alive()]
     mounts = _mounts() - before.mounts
     return [
@@ -64,6 +64,16 @@ def _report(before: Surroundings) -> list[str]:
         *(f"thread {thread.name}" for thread in threads),
         *(f"mount {mount}" for mount in sorted(mounts)),
     ]
+
+
+def _new_processes(before: Surroundings) -> set[int]:
+    """Those that were not there before; but a worker that was may have made its warm parent, or made it anew, since."""
+    parents = dict(_parents())
+    return {
+        process
+        for process in set(_live_descendants(os.getpid())) - before.processes
+        if not (parents.get(process) in before.processes and "flows.worker.warm_parent" in _command(process))
+    }
 
 
 def _live_descendants(of: int) -> list[int]:

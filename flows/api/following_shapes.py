@@ -3,29 +3,26 @@
 from datetime import datetime
 
 from pydantic import ConfigDict, Field
+from pydantic.config import JsonDict
 
 from flows.api.shape_bases import Out
 from flows.api.shapes import OutputShape, StepShape
 from flows.records.states import RequestState
 
+_MOVED: JsonDict = {
+    "id": 2,
+    "at": "2026-11-20T09:30:00.000000Z",
+    "event": "moved",
+    "from_state": "validating",
+    "to_state": "scheduled",
+    "why": "there is nothing to decide or to wait for",
+}
+
 
 class RequestEvent(Out):
     """Something that happened to a request. `id` counts up from 1 without gaps."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 2,
-                    "at": "2026-11-20T09:30:00.000000Z",
-                    "event": "moved",
-                    "from_state": "validating",
-                    "to_state": "scheduled",
-                    "why": "there is nothing to decide or to wait for",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [_MOVED]})
 
     id: int
     at: datetime
@@ -73,21 +70,7 @@ class AuditEntry(RequestEvent):
     """An event with who did it, and its link in the chain."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "id": 2,
-                    "at": "2026-11-20T09:30:00.000000Z",
-                    "event": "moved",
-                    "from_state": "validating",
-                    "to_state": "scheduled",
-                    "why": "there is nothing to decide or to wait for",
-                    "actor": "orderly",
-                    "erased": False,
-                    "hash": "9f0c" * 16,
-                }
-            ]
-        }
+        json_schema_extra={"examples": [{**_MOVED, "actor": "orderly", "erased": False, "hash": "9f2c" * 16}]}
     )
 
     actor: str = Field(description="Id of the person, key or part of Orderly that did it.")
@@ -96,7 +79,7 @@ class AuditEntry(RequestEvent):
 
 
 class AuditRecord(Out):
-    """Who did what to a request. `orderly audit export` gives it signed, to be verified elsewhere."""
+    """Who did what to a request."""
 
     request: str
     intact: bool = Field(description="Whether the chain holds.")
