@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from flows.api.pages import LONGEST_PAGE
 from flows.api.problems import Problem
-from flows.api.shape_bases import In, Out, Token
+from flows.api.shape_bases import In, Moment, Out, Token
 from flows.api.shapes import Beneficiary, ModelSummary
 from flows.records.states import RequestState
 
@@ -24,8 +24,8 @@ class WantedRequests(BaseModel):
     requester: Text | None = Field(None, description="Only requests that this person ordered.")
     source_system: Text | None = Field(None, description="Only requests from this front-end.")
     source_id: Text | None = Field(None, description="Only requests from the ticket with this id.")
-    submitted_from: AwareDatetime | None = Field(None, description="Only requests of this moment or later.")
-    submitted_before: AwareDatetime | None = Field(None, description="Only requests before this moment.")
+    submitted_from: Moment | None = Field(None, description="Only requests of this moment or later.")
+    submitted_before: Moment | None = Field(None, description="Only requests before this moment.")
     text: Text | None = Field(None, description="Part of an id or of a person's name.")
     limit: int = Field(50, ge=1, le=LONGEST_PAGE, description="How many at most.")
     page_token: Annotated[str, StringConstraints(max_length=500)] | None = Field(
@@ -73,7 +73,7 @@ class Wanted(In):
     )
     inputs: dict[str, Any] = Field(default_factory=dict, description="What is known already, by the inputs' names.")
     requested_for: Token | Beneficiary | None = Field(None, description="As in an order.")
-    limit: int = Field(5, ge=1, le=20, description="How many models at most.")
+    limit: int = Field(5, strict=True, ge=1, le=20, description="How many models at most.")
 
 
 class MatchReason(Out):

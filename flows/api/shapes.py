@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue, StrictBool, StringConstraints
 from pydantic.config import JsonDict
 
 from flows.api.approval_shapes import ApprovalOutline
 from flows.api.lock_shapes import OwnLockShape
-from flows.api.shape_bases import In, Out, Token
+from flows.api.shape_bases import In, Moment, Out, Token
 from flows.records.states import AttemptOutcome, CorrectionState, EffectState, RequestState, TouchKind
 from request_models.actions import ErrorClass, Outcome
 
@@ -80,7 +80,7 @@ class NewOrder(In):
         description="The ticket it comes from. Without an Idempotency-Key a ticket orders each model once: sent again, "
         "it gives the first answer.",
     )
-    not_before: AwareDatetime | None = Field(
+    not_before: Moment | None = Field(
         None, description="When it may start at the earliest; by default at once, or as the model says."
     )
 
@@ -494,7 +494,7 @@ class Why(In):
 class WhyBack(Why):
     """Why what a request did is taken back."""
 
-    leave: bool = Field(
+    leave: StrictBool = Field(
         False, description="End it even if not all can be taken back; `undo.left_over` then names what is left."
     )
 

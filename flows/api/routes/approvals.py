@@ -60,7 +60,7 @@ def list_approvals(
 
 
 @router.get(
-    "/{approval_id}",
+    "/{approval_id:id}",
     responses=problems("unauthenticated", "not-allowed", "unknown-approval", "unavailable"),
     operation_id="getApproval",
 )
@@ -71,7 +71,7 @@ def get_approval(
     return _answer(request, response, application_of(request).approvals.get(_known_form(approval_id), caller))
 
 
-@router.post("/{approval_id}:approve", responses=_DECIDING, operation_id="approve")
+@router.post("/{approval_id:id}:approve", responses=_DECIDING, operation_id="approve")
 def approve(
     approval_id: ApprovalId, body: Approving, request: Request, response: Response, caller: AuthenticatedCaller
 ) -> ApprovalShape:
@@ -82,7 +82,7 @@ def approve(
     )
 
 
-@router.post("/{approval_id}:reject", responses=_DECIDING, operation_id="reject")
+@router.post("/{approval_id:id}:reject", responses=_DECIDING, operation_id="reject")
 def reject(
     approval_id: ApprovalId, body: Rejecting, request: Request, response: Response, caller: AuthenticatedCaller
 ) -> ApprovalShape:
@@ -93,7 +93,7 @@ def reject(
     )
 
 
-@router.post("/{approval_id}:delegate", responses=_DECIDING, operation_id="delegate")
+@router.post("/{approval_id:id}:delegate", responses=_DECIDING, operation_id="delegate")
 def delegate(
     approval_id: ApprovalId, body: Delegating, request: Request, response: Response, caller: AuthenticatedCaller
 ) -> ApprovalShape:

@@ -202,6 +202,24 @@ def test_an_order_may_say_when_it_may_start_at_the_earliest(anna: httpx.Client, 
         assert len(waiting) == count
 
 
+@pytest.mark.parametrize("moment", [0, "0", 1.5, "2026-11-20", "2026-11-20 10:00Z", "2026-11-20T10:00:00"], ids=repr)
+def test_a_moment_is_written_as_the_document_says(
+    anna: httpx.Client, nothing_recorded: Callable[[], None], moment: Any
+) -> None:
+    ordered = anna.post("/v1/requests", json={**ORDER, "not_before": moment})
+    listed = anna.get("/v1/requests", params={"submitted_from": moment})
+
+    assert (ordered.status_code, listed.status_code) == (422, 422)
+    nothing_recorded()
+
+
+@pytest.mark.parametrize("leave", ["yes", 1, "true"], ids=repr)
+def test_what_cannot_be_taken_back_is_left_only_for_true(anna: httpx.Client, leave: Any) -> None:
+    answer = anna.post(f"/v1/requests/{order(anna)}:undo", json={"why": "so", "leave": leave})
+
+    assert answer.status_code == 422
+
+
 class TestWaiting:
     """`Prefer: wait=N` (RFC 7240)."""
 
