@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from serving import Quiet, serving
+
 CONNECTOR = '''
 """Leaves lines in a folder, honouring tokens; see tests/chaos_targets.py."""
 
@@ -184,7 +186,7 @@ def counting() -> Iterator[CountingServer]:
     """A running server."""
     counter = CountingServer()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self.path == "/refuses":
@@ -205,9 +207,6 @@ def counting() -> Iterator[CountingServer]:
             except OSError:
                 return  # whoever asked was killed
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-            return
-
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         request_queue_size = 64
@@ -215,15 +214,8 @@ def counting() -> Iterator[CountingServer]:
         def handle_error(self, request: object, client_address: object) -> None:
             return  # the clients here are killed all the time
 
-    with Server(("127.0.0.1", 0), Handler) as server:
-        counter.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield counter
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler, Server) as counter.port:
+        yield counter
 
 
 def kill_process(pid: int) -> None:

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ from request_models.actions import (
     Presence,
 )
 from request_models.json_values import JsonValue
+from serving import Quiet, serving
 
 Run = Callable[..., ActionResult]
 Failing = Callable[..., ActionFailed]
@@ -85,7 +86,7 @@ def forbidding() -> Iterator[tuple[str, list[str]]]:
     """A server that answers 403 to everything, and its list of methods asked for."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:  # named by http.server
             asked.append(self.command)
             self.send_response(403)
@@ -94,15 +95,8 @@ def forbidding() -> Iterator[tuple[str, list[str]]]:
         def do_PUT(self) -> None:
             self.do_HEAD()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", asked
-        server.shutdown()
-        thread.join()
+    with serving(Handler) as port:
+        yield f"http://127.0.0.1:{port}", asked
 
 
 def test_a_bucket_of_somebody_else_is_left_alone_and_said_to_be_theirs(

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from connectors.registry import ConnectorContext
 from request_models.actions import ActionFailed, ActionResult, EffectClass, ErrorClass, Outcome, Repeating
 from request_models.json_values import JsonValue
 from request_models.value_types import check_value
+from serving import Quiet, serving
 
 Run = Callable[..., ActionResult]
 Failing = Callable[..., ActionFailed]
@@ -49,7 +50,7 @@ class Server:
 def server() -> Iterator[Server]:
     made = Server()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
@@ -77,16 +78,8 @@ def server() -> Iterator[Server]:
 
         do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815 - names http.server looks for
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
-        made.port = listening.server_address[1]
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with serving(Handler) as made.port:
         yield made
-        listening.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from flows.settings import load_settings
 from request_models.actions import Outcome
 from request_models.json_values import JsonValue
 from request_models.plan import Literal, MapOf, Step
+from serving import Quiet, serving
 from staging import House, Stage, plan_of, run_of
 
 WORLD: dict[str, JsonValue] = {"region": "eu-west-1", "access_key_id": "AKIAORDERLY", "secret_access_key": "hush"}
@@ -207,7 +207,7 @@ class Counter:
 def counting(*, honours_keys: bool) -> Iterator[Counter]:
     counter = Counter(honours_keys)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             counter.take(self.headers)
@@ -215,18 +215,8 @@ def counting(*, honours_keys: bool) -> Iterator[Counter]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        counter.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield counter
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as counter.port:
+        yield counter
 
 
 def test_a_post_to_a_server_that_ignores_keys_is_held_and_never_repeated(tmp_path: Path) -> None:

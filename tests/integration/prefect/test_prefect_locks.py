@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -21,6 +21,7 @@ from flows.records.states import RequestState
 from prefect_estate import Estate, Target
 from request_models.actions import EffectClass
 from request_models.plan import Expression, Literal, MapOf, Plan, Step
+from serving import Quiet, serving
 from waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -61,7 +62,7 @@ class Doorkeeper:
 def door() -> Iterator[Doorkeeper]:
     keeper = Doorkeeper()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             keeper.take(self.path)
@@ -69,18 +70,8 @@ def door() -> Iterator[Doorkeeper]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        keeper.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield keeper
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(Handler) as keeper.port:
+        yield keeper
 
 
 def publish(estate: Estate, plan: Plan) -> Plan:
