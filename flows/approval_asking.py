@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from flows.actors import ORDERLY
 from flows.approval_rules import Parties, named, same_person
 from flows.errors import CannotAsk
 from flows.frames import PREREQUISITES
@@ -36,7 +37,6 @@ APPROVAL_ASKED = "approval_asked"
 INPUTS_CHANGED = "inputs_changed"
 """Audit event; the reason names the inputs, never their values."""
 
-ORDERLY = "orderly"
 
 _APPROVALS = uuid.UUID("5a5b5f7e-6b0c-5d43-9d6e-7d2d0f0f1c34")
 _LONGEST = 20_000

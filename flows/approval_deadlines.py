@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
+from flows.actors import KEEPER
 from flows.approval_asking import escalation_seats, tell
 from flows.approval_rules import named
 from flows.approvals import refuse
@@ -17,7 +18,6 @@ from request_models.expressions import ExpressionError
 from request_models.json_values import JsonValue
 from request_models.plan import Approval, Plan
 
-KEEPER = "orderly-keeper"
 REMINDED = "approval_reminded"
 ESCALATED = "approval_escalated"
 SILENT = "approval_silent"

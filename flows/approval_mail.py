@@ -15,6 +15,7 @@ from typing import Any, cast
 
 from connectors.errors import UnknownAction
 from connectors.registry import Registry
+from flows.actors import KEEPER
 from flows.approval_asking import parties_of
 from flows.approval_rules import same_person
 from flows.approvals import ShownApproval, shown
@@ -29,7 +30,6 @@ from request_models.json_values import JsonValue
 MAIL_FAILED = "approval_mail_failed"
 """Audit event of the approval's request."""
 
-KEEPER = "orderly-keeper"
 _ACTION = "mail.send"
 _MAILS = uuid.UUID("b0a4c7d2-0f55-5f8c-8f43-64a1d3a6c0de")
 _LINKS_LIVE = timedelta(days=30)

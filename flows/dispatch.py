@@ -32,6 +32,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound
 from prefect.states import AwaitingRetry, Cancelled, Completed, Crashed, Failed
 
+from flows.actors import KEEPER
 from flows.dispatch_keys import new_key
 from flows.lock_queue import may_be_dispatched
 from flows.outbox_kinds import DISPATCH, RETRY, SUPERSEDED
@@ -47,7 +48,6 @@ DISPATCHED_AGAIN = "dispatched_again"
 CRASHED = "crashed"
 """Audit event: the process that ran a request ended without an outcome; it gets another run."""
 
-KEEPER = "orderly-keeper"
 
 _RUNNABLE = frozenset({RequestState.SCHEDULED, RequestState.IN_PROGRESS, RequestState.ON_HOLD, RequestState.UNDOING})
 _AT_ONCE = 50

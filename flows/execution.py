@@ -39,6 +39,7 @@ from flows.scope import request_frames
 from flows.settings import Settings
 from flows.step_ledger import StepLedger
 from flows.step_run import StepRun
+from flows.taking_over import settle_what_was_left
 from flows.touching import touch_hold
 from flows.undo_ledger import UndoLedger
 from flows.undoing import Undoing, UndoUnit
@@ -226,8 +227,7 @@ class Session:
                 request = tx.requests.set_flow_run(request.id, claim.flow_run_id, request.dispatch_key)
             if request.wake_at is not None:
                 tx.requests.set_wake_at(request.id, None, epoch=claim.epoch)
-            tx.effects.mark_open_unknown(request.id, claim.epoch)
-            tx.steps.abandon_attempts(request.id, claim.epoch, "its process ended before it had an answer")
+            settle_what_was_left(tx, request.id, claim.epoch)
             parked = _parked(tx, request, undo, claim)
             if parked is not None:
                 return parked

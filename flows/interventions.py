@@ -30,6 +30,7 @@ from flows.records.states import (
     TouchKind,
 )
 from flows.step_ledger import effect_token, seal_found, step_owner
+from flows.taking_over import settle_what_was_left
 from flows.touching import Remark, touch_hold
 from request_models.actions import ActionBroken, EffectClass, Outcome
 from request_models.engine_actions import ENGINE_SPECS
@@ -262,8 +263,7 @@ def _held(tx: Transaction, act: Act, what: str, write: Callable[[Held], T]) -> T
     claim = tx.claims.take(request.id, BY_HAND, this_process(), _LONG_ENOUGH)
     if claim is None:
         raise NotPossible(f"The process that ran request {request.id} may still live. Try again in half a minute.")
-    tx.effects.mark_open_unknown(request.id, claim.epoch)
-    tx.steps.abandon_attempts(request.id, claim.epoch, "its process ended before it had an answer")
+    settle_what_was_left(tx, request.id, claim.epoch)
     plan = tx.plans.get(request.plan_digest)
     steps = held_steps(plan, tx.steps.all(request.id), tx.steps.attempts(request.id), tx.blocks.all(request.id))
     answer = write(Held(tx, request, plan, claim, steps))

@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import FrameType
 
+from flows.actors import KEEPER
 from flows.bells import KEEPER as KEEPER_BELL
 from flows.bells import WORKER, Bell, bell_or_none, ring
 from flows.dispatch import (
     CRASHED,
     DISPATCHED_AGAIN,
-    KEEPER,
     Dispatcher,
     FlowRuns,
     FlowRunView,

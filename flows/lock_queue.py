@@ -9,20 +9,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from flows.actors import KEEPER, ORDERLY
 from flows.errors import NotPossible
 from flows.holder import this_process
 from flows.records.locks import Behind
 from flows.records.records import Records, Transaction
 from flows.records.rows import RequestRow
 from flows.records.states import RequestState
+from flows.reversal import sentence
 from request_models.durations import say_duration
 
 WAITS_FOR_LOCKS = "waits_for_locks"
 LOCKS_LET_GO = "locks_let_go"
 """Audit events."""
 
-ORDERLY = "orderly"
-KEEPER = "orderly-keeper"
 
 LOOK_AGAIN = timedelta(minutes=10)
 """Where waiting has no end of its own: whoever waits is woken, and looks anew after this time in any case."""
@@ -124,7 +124,7 @@ def _free(tx: Transaction, request: RequestRow, actor: str, because: str) -> Req
     names = tx.locks.release(request.id)
     said = f"Its locks ({', '.join(names)}) were let go{because.rstrip('.')}; a retry takes them again."
     tx.audit.add(request.id, actor, LOCKS_LET_GO, request.state, request.state, said)
-    return tx.requests.set_reason(request.id, f"{_sentence(request.state_reason)} {said}")
+    return tx.requests.set_reason(request.id, f"{sentence(request.state_reason)} {said}")
 
 
 def _holds_any(tx: Transaction, request_id: str) -> bool:
@@ -158,7 +158,3 @@ def _named(behind: Iterable[Behind]) -> str:
         else f"lock {one.name}, which request {one.request_id} gets before"
         for one in behind
     )
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else f"{text}."

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, cast
 
+from flows.actors import KEEPER
 from flows.errors import ChangedMeanwhile, InputFault, InvalidResult, TaskClosed, TaskNotFound
 from flows.lifecycle import READ_ALL, Caller
 from flows.records.records import Records, Transaction
@@ -30,7 +31,6 @@ TASK_ASSIGNED = "task_assigned"
 TASK_OVERDUE = "task_overdue"
 """Audit events of the task's request."""
 
-KEEPER = "orderly-keeper"
 MOST_SHOWN = 200
 _AT_ONCE = 100
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from connectors.registry import Registry
+from flows.actors import KEEPER
 from flows.claim_upkeep import ClaimUpkeep
 from flows.engine_ledger import EngineLedger, Settled
 from flows.errors import RequestRefused
@@ -27,11 +28,11 @@ from flows.scope import Scope, request_frames
 from flows.settings import Settings
 from flows.step_evaluation import refused_by_expectation
 from flows.step_run import StepRun
+from flows.taking_over import settle_what_was_left
 from flows.walk import StepReport
 from request_models.actions import ErrorClass, Outcome
 from request_models.plan import Plan, Read, Step, step_of
 
-KEEPER = "orderly-keeper"
 READING = "prerequisites"
 """In place of a flow run's id in the claim."""
 
@@ -206,8 +207,7 @@ def _claimed(tx: Transaction, request_id: str, ttl: timedelta) -> Claim | None:
     dead = held.epoch if held is not None and not held.released and is_gone(held.holder) else None
     claim = tx.claims.take(request_id, READING, this_process(), ttl, dead_epoch=dead)
     if claim is not None:
-        tx.effects.mark_open_unknown(request_id, claim.epoch)
-        tx.steps.abandon_attempts(request_id, claim.epoch, "its process ended before it had an answer")
+        settle_what_was_left(tx, request_id, claim.epoch)
     return claim
 
 

@@ -68,9 +68,9 @@ def undo(tx: Transaction, request: RequestRow, actor: str, why: str, leaves: boo
         tx.requests.set_cancelled_by(request.id, actor)
         return begin_undo(tx, request, RequestState.CANCELLED, actor, f"Undone by {actor}: {why}", leaves=leaves)
     if known is not None:
-        said = f"{_sentence(known.why)} Undone further by {actor}: {why}"
+        said = f"{sentence(known.why)} Undone further by {actor}: {why}"
         return begin_undo(tx, request, known.ends_as, actor, said, leaves=leaves)
-    said = f"{_sentence(request.state_reason)} Undone by {actor}: {why}"
+    said = f"{sentence(request.state_reason)} Undone by {actor}: {why}"
     return begin_undo(tx, request, RequestState.FAILED, actor, said, leaves=leaves)
 
 
@@ -91,7 +91,7 @@ def begin_undo(
     tx.corrections.withdraw(request.id)
     row = tx.requests.move(request.id, RequestState.UNDOING, actor=actor, why=why, epoch=epoch)
     if at_rest and not _did_something(tx, request.id):
-        row = tx.requests.move(request.id, ends_as, actor=actor, why=f"{_sentence(why)} {NOTHING_DONE}")
+        row = tx.requests.move(request.id, ends_as, actor=actor, why=f"{sentence(why)} {NOTHING_DONE}")
         _supersede(tx, request)
         return row
     if continued and request.state is RequestState.ON_HOLD:
@@ -113,7 +113,7 @@ def end_undo(tx: Transaction, undone: UndoRow, left_over: Sequence[LeftOver], *,
     """Record that an undo is done, and what was left over on purpose."""
     tx.undos.set_left_over(undone.request_id, left_over)
     took_back = any(effect.state is EffectState.UNDONE for effect in tx.effects.all(undone.request_id))
-    said = [_sentence(undone.why)]
+    said = [sentence(undone.why)]
     if took_back:
         said.append("What else it did was taken back." if left_over else "What it did was taken back.")
     elif not left_over:
@@ -138,7 +138,8 @@ def being_undone(request: RequestRow) -> str:
     return "What it did is being taken back; that ends by itself, or on hold if something cannot be taken back."
 
 
-def _sentence(text: str) -> str:
+def sentence(text: str) -> str:
+    """A reason with a full stop, so that more can follow."""
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 

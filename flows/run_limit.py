@@ -2,12 +2,11 @@
 
 from datetime import datetime, timedelta
 
+from flows.actors import KEEPER
 from flows.records.records import Records, Transaction
 from flows.records.rows import Claim
 from flows.records.states import RequestState
 from request_models.durations import say_duration
-
-KEEPER = "orderly-keeper"
 
 _RUNS = frozenset({RequestState.IN_PROGRESS, RequestState.UNDOING})
 

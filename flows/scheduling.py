@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from flows.acceptance import start_of
+from flows.actors import ORDERLY
 from flows.approval_asking import ask, asked_of, open_ones
 from flows.outbox_kinds import DISPATCH
 from flows.records.records import Transaction
@@ -10,9 +11,6 @@ from flows.records.rows import RequestRow
 from flows.records.states import RequestState
 from flows.scope import Scope
 from request_models.plan import Plan
-
-ORDERLY = "orderly"
-"""The actor of what follows from a rule, not from a person."""
 
 
 def go_ahead(tx: Transaction, request: RequestRow, plan: Plan, scope: Scope, now: datetime) -> RequestRow:

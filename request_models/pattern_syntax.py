@@ -1,6 +1,7 @@
 """ECMA-262 patterns (Unicode mode) as trees, for judging how they behave. The engine has refused what is not valid."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeAlias
 
 MAX_LENGTH = 4000
@@ -61,6 +62,7 @@ class NotJudged(Exception):
     """The pattern is too long, too deep, or holds what is not known here."""
 
 
+@lru_cache(maxsize=8192)
 def parse_pattern(pattern: str) -> Node:
     """The tree of a valid pattern; a back reference stands as a copy of its group. Raises NotJudged."""
     if len(pattern) > MAX_LENGTH:

@@ -8,27 +8,20 @@ import json
 import os
 import socket
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
 from connectors.registry import Registry
-from flows.approval_deadlines import Deadlines
-from flows.approvals import Approvals
 from flows.certification.boundaries import Fault, Watch
 from flows.certification.faulty_proxy import FaultyProxy
 from flows.certification.watched_actions import Run, disturbed_call, watched_registry
 from flows.examples.driving import Subject, World, caller_of
-from flows.execution import Execution
-from flows.lifecycle import Lifecycle
-from flows.prerequisites import Prerequisites
 from flows.records.keyring import Keyring
-from flows.records.records import Records, Transaction, utc_now
+from flows.records.records import Records, Transaction
 from flows.records.rows import EffectRow, RequestRow
 from flows.records.states import EffectState, RequestState
 from flows.records.watched import WatchedRecords
@@ -181,20 +174,7 @@ def _world(records: Records, registry: Registry, settings: Settings) -> World:
     own = settings.model_copy(
         update={"claim": ClaimSettings(ttl_seconds=_LONG), "worker": WorkerSettings(limit=1, branches=1)}
     )
-    return World(
-        records,
-        registry,
-        Lifecycle(records, own.public),
-        Prerequisites(records, registry, own),
-        Approvals(records, own.public),
-        Deadlines(records, own.public),
-        Execution(records, registry, own),
-        _wait_until,
-    )
-
-
-def _wait_until(moment: datetime) -> None:
-    time.sleep(max((moment - utc_now()).total_seconds(), 0.0))
+    return World.over(records, registry, own)
 
 
 def _findings(world: World, request_id: str) -> Findings:

@@ -1,8 +1,11 @@
 """One example, run through the real engine: ordered, taken up again as often as it waits, until it rests."""
 
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from connectors.registry import Registry
 from flows.approval_deadlines import Deadlines
@@ -14,9 +17,10 @@ from flows.execution import Execution, FlowRunIdentity, Proceed
 from flows.lifecycle import Caller, Lifecycle, Order
 from flows.outbox_kinds import DISPATCH
 from flows.prerequisites import Prerequisites
-from flows.records.records import Records, Transaction
+from flows.records.records import Records, Transaction, utc_now
 from flows.records.rows import Person, RequestRow
 from flows.records.states import RequestState, StepState
+from flows.settings import Settings
 from flows.walk import StepReport, Unit
 from request_models.plan import Plan
 from request_models.schema import ExampleDocument, PersonDocument
@@ -33,6 +37,10 @@ class Subject:
 
     plan: Plan
     kinds: Mapping[str, ValueType]
+
+
+def _wait_for_real(moment: datetime) -> None:
+    time.sleep(max((moment - utc_now()).total_seconds(), 0.0))
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,27 @@ class World:
     wait_until: Callable[[datetime], None]
     begin: Callable[[Subject, ExampleDocument], None] = lambda _subject, _example: None
     next_is: Callable[[str, tuple[str, ...]], None] = lambda _path, _names: None
+
+    @classmethod
+    def over(
+        cls,
+        records: Records,
+        registry: Registry,
+        settings: Settings,
+        wait_until: Callable[[datetime], None] = _wait_for_real,
+        new_stop: Callable[[], threading.Event] = threading.Event,
+    ) -> Self:
+        """The application's parts over some records and connectors; by default in the time that there is."""
+        return cls(
+            records,
+            registry,
+            Lifecycle(records, settings.public),
+            Prerequisites(records, registry, settings, new_stop),
+            Approvals(records, settings.public),
+            Deadlines(records, settings.public),
+            Execution(records, registry, settings, new_stop),
+            wait_until,
+        )
 
     def publish(self, plan: Plan) -> None:
         """Open a model to orders in this world, with the content of its runbooks."""

@@ -3,7 +3,6 @@
 Each has records of its own, in a folder that is thrown away.
 """
 
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,16 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from connectors.registry import Registry
-from flows.approval_deadlines import Deadlines
-from flows.approvals import Approvals
 from flows.examples.driving import Subject, World
 from flows.examples.stand_ins import Script, StandIns, stand_in_registry
 from flows.examples.virtual_time import VirtualClock, VirtualStop
-from flows.execution import Execution
-from flows.lifecycle import Lifecycle
-from flows.prerequisites import Prerequisites
 from flows.records.keyring import Keyring
-from flows.records.records import Records, utc_now
+from flows.records.records import Records
 from flows.settings import ClaimSettings, Settings, WorkerSettings
 from request_models.plan import Block, Group, Parallel, Plan, Step
 from request_models.schema import ExampleDocument
@@ -48,18 +42,8 @@ def played(registry: Registry, settings: Settings) -> Iterator[World]:
         records = Records.open(f"sqlite:///{folder / 'records.db'}", Keyring.open(folder / "keyring.json"), clock)
         try:
             records.migrate()
-            yield World(
-                records,
-                acting,
-                Lifecycle(records, own.public),
-                Prerequisites(records, acting, own, lambda: VirtualStop(clock)),
-                Approvals(records, own.public),
-                Deadlines(records, own.public),
-                Execution(records, acting, own, lambda: VirtualStop(clock)),
-                clock.wait_until,
-                begin,
-                stand_ins.next_is,
-            )
+            world = World.over(records, acting, own, clock.wait_until, lambda: VirtualStop(clock))
+            yield replace(world, begin=begin, next_is=stand_ins.next_is)
         finally:
             records.close()
 
@@ -71,16 +55,7 @@ def real(registry: Registry, settings: Settings) -> Iterator[World]:
         records = Records.open(f"sqlite:///{folder / 'records.db'}", Keyring.open(folder / "keyring.json"))
         try:
             records.migrate()
-            yield World(
-                records,
-                registry,
-                Lifecycle(records, settings.public),
-                Prerequisites(records, registry, settings),
-                Approvals(records, settings.public),
-                Deadlines(records, settings.public),
-                Execution(records, registry, settings),
-                lambda moment: time.sleep(max((moment - utc_now()).total_seconds(), 0.0)),
-            )
+            yield World.over(records, registry, settings)
         finally:
             records.close()
 
